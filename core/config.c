@@ -1,0 +1,141 @@
+/* Reads the settings: a directory of one-value files, then RSOCKET_SET. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config.h"
+#include "sys.h"
+
+#define CONFIG_DIR "/etc/rdma/rsocket"
+
+/* Longer values are malformed: the longest number or name is far shorter. */
+#define VALUE_SIZE 64
+
+static struct settings current = {
+#define OPTION(name, unit, deflt, min, max, values, help) .name = (deflt),
+#include "option.def"
+#undef OPTION
+};
+
+const struct settings *settings(void)
+{
+	return &current;
+}
+
+__attribute__((format(printf, 2, 3))) static void complain(settings_warn_fn *warn, const char *format, ...)
+{
+	char sentence[512];
+	va_list args;
+
+	if (!warn)
+		return;
+	va_start(args, format);
+	vsnprintf(sentence, sizeof(sentence), format, args);
+	va_end(args);
+	warn(sentence);
+}
+
+/* SOURCE names the file or variable in complaints. */
+static void setting_store(const struct option_info *info, const char *text, const char *source, settings_warn_fn *warn)
+{
+	int length = (int)strcspn(text, "\n");
+	long value;
+
+	if (option_parse(info, text, &value) == 0)
+		*(long *)((char *)&current + info->offset) = value;
+	else if (info->values[0] != '\0')
+		complain(warn, "%s: %s is one of %s, not \"%.*s\"; its default is used", source, info->name, info->values, length,
+			 text);
+	else
+		complain(warn, "%s: %s is a number from %ld to %ld (%s), not \"%.*s\"; its default is used", source, info->name,
+			 info->min, info->max, info->unit, length, text);
+}
+
+static void file_load(const struct option_info *info, int dirfd, const char *dir, settings_warn_fn *warn)
+{
+	char text[VALUE_SIZE], source[256];
+	/* Not blocking: somebody may have put a FIFO there. */
+	int fd = openat(dirfd, info->name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	ssize_t length;
+
+	if (fd < 0 && errno == ENOENT)
+		return;
+	snprintf(source, sizeof(source), "%s/%s", dir, info->name);
+	length = fd < 0 ? -errno : sys_read(fd, text, sizeof(text));
+	if (fd >= 0)
+		sys_close(fd);
+	if (length < 0) {
+		complain(warn, "%s: cannot be read (error %ld); its default is used", source, (long)-length);
+		return;
+	}
+	if (length == sizeof(text) || memchr(text, '\0', (size_t)length)) {
+		complain(warn, "%s: %s is one value of less than %d characters; its default is used", source, info->name,
+			 VALUE_SIZE);
+		return;
+	}
+	text[length] = '\0';
+	setting_store(info, text, source, warn);
+}
+
+static void dir_load(settings_warn_fn *warn)
+{
+	const char *named = secure_getenv("RSOCKET_CONFIG_DIR");
+	const char *dir = named && *named ? named : CONFIG_DIR;
+	int dirfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (dirfd < 0) {
+		if (dir == named)
+			complain(warn, "RSOCKET_CONFIG_DIR: %s is not a readable directory (error %d); defaults are used", dir,
+				 errno);
+		return;
+	}
+	for (size_t i = 0; i < option_count; i++)
+		file_load(&option_table[i], dirfd, dir, warn);
+	sys_close(dirfd);
+}
+
+/* One "key=value" of RSOCKET_SET. */
+static void pair_load(const char *pair, size_t length, settings_warn_fn *warn)
+{
+	char text[2 * VALUE_SIZE];
+	const struct option_info *info;
+	char *value;
+
+	if (length == 0)
+		return;
+	if (length >= sizeof(text)) {
+		complain(warn, "RSOCKET_SET: \"%.*s...\" is too long for a setting", VALUE_SIZE, pair);
+		return;
+	}
+	memcpy(text, pair, length);
+	text[length] = '\0';
+	value = strchr(text, '=');
+	if (!value) {
+		complain(warn, "RSOCKET_SET: \"%s\" is not of the form key=value", text);
+		return;
+	}
+	*value++ = '\0';
+	info = option_find(text);
+	if (info)
+		setting_store(info, value, "RSOCKET_SET", warn);
+	else
+		complain(warn, "RSOCKET_SET: no setting is called \"%s\"", text);
+}
+
+void settings_load(settings_warn_fn *warn)
+{
+	const char *set = secure_getenv("RSOCKET_SET");
+	int errno_before = errno;
+
+	dir_load(warn);
+	while (set && *set) {
+		size_t length = strcspn(set, ",");
+
+		pair_load(set, length, warn);
+		set += length + (set[length] == ',');
+	}
+	errno = errno_before;
+}
