@@ -1,0 +1,147 @@
+/** Finds out, before the start, why a program will not load the library. */
+import {closeSync, openSync, readSync, statSync, type Stats} from 'node:fs';
+import process from 'node:process';
+import {CliError, errorCode, exitCodes} from './cli-error.js';
+import {machineNames, readElf, type Elf} from './read-elf.js';
+import {fromRaw, rawBuffer, toRaw, type Raw} from './raw.js';
+import {parseShebang} from './parse-shebang.js';
+
+export type Obstacle = {
+	/** Kebab-case: setid, capabilities, architecture, 32-bit, musl, static, go. */
+	readonly code: string;
+	/** Starts with the program's path. */
+	readonly sentence: string;
+};
+
+/** What this module needs to know of the system; tests give their own. */
+export type System = {
+	/** The file that execvp would run, or undefined. */
+	lookUp(name: Raw): Raw | undefined;
+	hasCapabilities(path: Raw): boolean;
+	readonly uid: number;
+	readonly gid: number;
+	/** Of this process: what the library is built for. */
+	readonly machine: string;
+};
+
+type Subject = {readonly path: Raw; readonly status: Stats; readonly elf: Elf; readonly system: System};
+
+/** The first row that answers wins. */
+const checks: ReadonlyArray<{readonly code: string; readonly describe: (subject: Subject) => string | undefined}> = [
+	{
+		code: 'setid',
+		describe({status, system}) {
+			const isSetUid = (status.mode & 0o4000) !== 0 && status.uid !== system.uid;
+			const isSetGid = (status.mode & 0o2010) === 0o2010 && status.gid !== system.gid;
+			return isSetUid || isSetGid ? `is ${isSetUid ? 'setuid' : 'setgid'}: the system preloads nothing into it` : undefined;
+		},
+	},
+	{
+		code: 'capabilities',
+		describe: ({path, system}) => system.uid !== 0 && system.hasCapabilities(path) ? 'has file capabilities: the system preloads nothing into it' : undefined,
+	},
+	{
+		code: '32-bit',
+		describe: ({elf}) => elf.bits === 32 ? 'is a 32-bit program: the library is 64-bit' : undefined,
+	},
+	{
+		code: 'architecture',
+		describe({elf, system}) {
+			const name = machineNames.get(elf.machine) ?? `machine ${elf.machine}`;
+			return name === system.machine ? undefined : `is for ${name}: the library is for ${system.machine}`;
+		},
+	},
+	{
+		code: 'go',
+		describe: ({elf}) => elf.isGo ? 'is a Go program: it makes its system calls itself' : undefined,
+	},
+	{
+		code: 'musl',
+		describe: ({elf}) => elf.interpreter?.includes('ld-musl') ? 'uses musl: the library needs the GNU C library' : undefined,
+	},
+	{
+		code: 'static',
+		// The dynamic linker itself has no interpreter either, and preloads into what it is told to run.
+		describe: ({elf, path}) => elf.interpreter === undefined && !/\/ld(-linux[^/]*)?\.so[^/]*$/.test(path) ? 'is statically linked: nothing can be preloaded into it' : undefined,
+	},
+];
+
+/** The kernel follows four scripts. */
+const scriptDepthMax = 4;
+
+/** Why the library will not work in the program at `path`, or in the interpreter that the script at `path` names. */
+export function findObstacle(path: Raw, system: System, depth = 0): Obstacle | undefined {
+	const found = inspect(path);
+	if (found === 'unreadable') {
+		// Executable but not readable: such a program is rare, and starts as it would anyway.
+		return undefined;
+	}
+
+	if (found.elf) {
+		const subject = {path, status: found.status, elf: found.elf, system};
+		for (const {code, describe} of checks) {
+			const description = describe(subject);
+			if (description !== undefined) {
+				return {code, sentence: `${fromRaw(path)} ${description}`};
+			}
+		}
+
+		return undefined;
+	}
+
+	const interpreter = found.interpreter === undefined ? toRaw('/bin/sh') : findInterpreter(path, found.interpreter, system);
+	const obstacle = depth < scriptDepthMax && interpreter !== undefined ? findObstacle(interpreter, system, depth + 1) : undefined;
+	return obstacle && {code: obstacle.code, sentence: `${fromRaw(path)} is a script for ${obstacle.sentence}`};
+}
+
+type Inspected = {readonly status: Stats; readonly elf: Elf | undefined; readonly interpreter: ReturnType<typeof parseShebang>};
+
+function inspect(path: Raw): Inspected | 'unreadable' {
+	let fd: number;
+	try {
+		fd = openSync(rawBuffer(path), 'r');
+	} catch {
+		return 'unreadable';
+	}
+
+	try {
+		const line = Buffer.alloc(256);
+		const length = readSync(fd, line, 0, line.length, 0);
+		return {status: statSync(rawBuffer(path)), elf: readElf(fd), interpreter: parseShebang(line.toString('latin1', 0, length) as Raw)};
+	} finally {
+		closeSync(fd);
+	}
+}
+
+/** Throws when the kernel would say that there is no such file, without saying which. */
+function findInterpreter(script: Raw, {path, viaEnv}: NonNullable<ReturnType<typeof parseShebang>>, system: System): Raw | undefined {
+	const exists = fileExists(path);
+	if (exists && viaEnv === undefined) {
+		return path;
+	}
+
+	const found = exists && viaEnv !== undefined ? system.lookUp(viaEnv) : undefined;
+	if (found === undefined) {
+		throw new CliError(`cannot start ${fromRaw(script)}: its interpreter ${fromRaw(exists ? viaEnv ?? path : path)} does not exist`, {
+			code: 'interpreter-missing',
+			remedy: 'Install the interpreter, or correct the first line of the script.',
+			exitCode: exitCodes.notFound,
+		});
+	}
+
+	return found;
+}
+
+function fileExists(path: Raw): boolean {
+	try {
+		statSync(rawBuffer(path));
+		return true;
+	} catch (error) {
+		return errorCode(error) !== 'ENOENT';
+	}
+}
+
+/** This process's name in `machineNames`. */
+export function ownMachine(): string {
+	return {x64: 'x86_64', arm64: 'aarch64'}[process.arch as string] ?? process.arch;
+}

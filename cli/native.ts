@@ -1,0 +1,98 @@
+/** The addon, typed: the only place that knows build/Release/rsocket.node. */
+import {createRequire} from 'node:module';
+import {fileURLToPath} from 'node:url';
+import {CliError} from './control/cli-error.js';
+import {type Raw} from './control/raw.js';
+
+/** One row of core/option.def. */
+export type Option = {
+	readonly name: string;
+	readonly unit: string;
+	readonly default: number;
+	readonly min: number;
+	readonly max: number;
+	/** Names separated by `|` for an enum, else empty. */
+	readonly values: string;
+	readonly help: string;
+};
+
+/** One row of core/reason.def. */
+export type Reason = {
+	readonly code: string;
+	readonly text: string;
+	readonly remedy: string;
+};
+
+/** `struct stats_conn`: one connection as one process saw it. Sizes in bytes, times in ns since 1970 (0: never). */
+export type ConnectionRecord = {
+	readonly state: number;
+	readonly pid: number;
+	readonly fd: number;
+	readonly reason: number;
+	readonly sendTransport: number;
+	readonly recvTransport: number;
+	readonly family: number;
+	readonly accepted: boolean;
+	readonly localPort: number;
+	readonly peerPort: number;
+	readonly localAddr: Uint8Array;
+	readonly peerAddr: Uint8Array;
+	readonly openedNs: bigint;
+	readonly promotedNs: bigint;
+	readonly closedNs: bigint;
+	readonly recvBytes: number;
+	readonly sendBytes: number;
+	readonly recvCalls: number;
+	readonly sendCalls: number;
+	readonly shmRecvBytes: number;
+	readonly shmSendBytes: number;
+	readonly sleeps: number;
+	readonly spins: number;
+	readonly program: string;
+};
+
+/** What the caller of rsrun gave it, and Node changed before any of our code ran. */
+export type Inherited = {
+	readonly ignoredSignals: readonly number[];
+	readonly blockedSignals: readonly number[];
+	readonly descriptors: readonly number[];
+	/** Undefined: leave the limit as it is. */
+	readonly openFilesSoft: number | undefined;
+};
+
+export type ExitStatus = {readonly code: number} | {readonly signal: number};
+
+export type Native = {
+	options(): Option[];
+	/** The value, or the name of an errno: `ENOENT` (no such option), `EINVAL`, `ERANGE`. */
+	optionParse(name: Raw, text: Raw): number | string;
+	reasons(): Reason[];
+	/** Throws an Error with `code` when the file exists or has no room. */
+	statsCreate(path: Raw, capacity: number): void;
+	/** Up to `capacity` connections, and how many found no room in the file. */
+	statsRead(path: Raw, capacity: number): {connections: ConnectionRecord[]; dropped: number};
+	hasCapabilities(path: Raw): boolean;
+	/** Replaces this process. Returns only by throwing an Error with `code`. */
+	execve(path: Raw, argv: readonly Raw[], env: readonly Raw[], inherited: Inherited): never;
+	/** Starts a child and blocks until it ends. Throws an Error with `code` when it cannot be started. */
+	spawnWait(path: Raw, argv: readonly Raw[], env: readonly Raw[], inherited: Inherited): ExitStatus;
+	/** Between these two, signals from other processes are for the child of `spawnWait`; early ones wait for it. */
+	relayBegin(): void;
+	relayEnd(): void;
+	/** Ends this process by a signal; returns when that signal does not kill. */
+	die(signal: number): void;
+};
+
+const releaseUrl = new URL('../../build/Release/', import.meta.url);
+
+/** Where the library that programs preload is built. */
+export const preloadLibrary = fileURLToPath(new URL('librspreload.so', releaseUrl));
+
+export function loadNative(): Native {
+	const path = fileURLToPath(new URL('rsocket.node', releaseUrl));
+	try {
+		return createRequire(import.meta.url)(path) as Native;
+	} catch (error) {
+		throw new CliError(`${path} cannot be loaded`, {code: 'not-built', cause: error, remedy: 'Run npm run build.'});
+	}
+}
