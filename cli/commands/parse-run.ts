@@ -42,9 +42,13 @@ export function parseRun(args: readonly string[], native: Native, version: strin
 	const parser = yargs()
 		.scriptName('rsrun')
 		.usage('Usage: $0 [options] -- command...\n\nRuns an unmodified program so that its TCP connections to other such programs on this host go through shared memory.')
-		.parserConfiguration({'halt-at-non-option': true, 'boolean-negation': false, 'camel-case-expansion': false, 'duplicate-arguments-array': true})
+		.parserConfiguration({
+			'halt-at-non-option': true, 'boolean-negation': false, 'camel-case-expansion': false, 'duplicate-arguments-array': true,
+		})
 		.option('transport', {choices: enumNames(options, 'transport'), requiresArg: true, describe: 'What may carry connections'})
-		.option('set', {type: 'string', array: false, requiresArg: true, describe: 'Gives a setting (key=value) a value; may be repeated'})
+		.option('set', {
+			type: 'string', array: false, requiresArg: true, describe: 'Gives a setting (key=value) a value; may be repeated',
+		})
 		.option('config-dir', {type: 'string', requiresArg: true, describe: 'Directory of settings instead of /etc/rdma/rsocket'})
 		.option('report', {type: 'string', describe: 'At exit tells what carried each connection: to standard error, to FILE (--report=FILE), or as JSON (--report=json:FILE)'})
 		.option('log-level', {choices: enumNames(options, 'log_level'), requiresArg: true, describe: 'What the library writes to standard error'})

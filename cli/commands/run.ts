@@ -5,7 +5,9 @@ import process from 'node:process';
 import {CliError} from '../control/cli-error.js';
 import {describeConnection} from '../control/describe-connection.js';
 import {Environment} from '../control/environment.js';
-import {findObstacle, ownMachine, type Obstacle, type System} from '../control/find-obstacle.js';
+import {
+	findObstacle, ownMachine, type Obstacle, type System,
+} from '../control/find-obstacle.js';
 import {findProgram} from '../control/find-program.js';
 import {formatReport, formatReportJson} from '../control/format-report.js';
 import {type OwnProcess} from '../control/own-process.js';

@@ -39,5 +39,5 @@ export function describeRange(option: Option): string {
 
 /** The default as a user would write it. */
 export function describeDefault(option: Option): string {
-	return option.values.split('|')[option.default] || String(option.default);
+	return option.values === '' ? String(option.default) : option.values.split('|')[option.default] ?? '';
 }

@@ -1,4 +1,5 @@
 /** A connection record in the words that a reader of a report sees. */
+import {Buffer} from 'node:buffer';
 import {type ConnectionRecord, type Reason} from '../native.js';
 
 export type Transport = 'tcp' | 'shm' | 'verbs' | 'unknown';

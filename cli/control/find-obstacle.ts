@@ -1,9 +1,14 @@
 /** Finds out, before the start, why a program will not load the library. */
-import {closeSync, openSync, readSync, statSync, type Stats} from 'node:fs';
+import {Buffer} from 'node:buffer';
+import {
+	closeSync, openSync, readSync, statSync, type Stats,
+} from 'node:fs';
 import process from 'node:process';
 import {CliError, errorCode, exitCodes} from './cli-error.js';
 import {machineNames, readElf, type Elf} from './read-elf.js';
-import {fromRaw, rawBuffer, toRaw, type Raw} from './raw.js';
+import {
+	fromRaw, rawBuffer, toRaw, type Raw,
+} from './raw.js';
 import {parseShebang} from './parse-shebang.js';
 
 export type Obstacle = {
@@ -15,13 +20,13 @@ export type Obstacle = {
 
 /** What this module needs to know of the system; tests give their own. */
 export type System = {
-	/** The file that execvp would run, or undefined. */
-	lookUp(name: Raw): Raw | undefined;
-	hasCapabilities(path: Raw): boolean;
 	readonly uid: number;
 	readonly gid: number;
 	/** Of this process: what the library is built for. */
 	readonly machine: string;
+	/** The file that execvp would run, or undefined. */
+	lookUp(name: Raw): Raw | undefined;
+	hasCapabilities(path: Raw): boolean;
 };
 
 type Subject = {readonly path: Raw; readonly status: Stats; readonly elf: Elf; readonly system: System};
@@ -78,7 +83,9 @@ export function findObstacle(path: Raw, system: System, depth = 0): Obstacle | u
 	}
 
 	if (found.elf) {
-		const subject = {path, status: found.status, elf: found.elf, system};
+		const subject = {
+			path, status: found.status, elf: found.elf, system,
+		};
 		for (const {code, describe} of checks) {
 			const description = describe(subject);
 			if (description !== undefined) {

@@ -1,7 +1,9 @@
 /** Finds what execvp would run. */
 import {accessSync, constants, statSync} from 'node:fs';
 import {CliError, errorCode, exitCodes} from './cli-error.js';
-import {fromRaw, joinRaw, rawBuffer, splitRaw, toRaw, type Raw} from './raw.js';
+import {
+	fromRaw, joinRaw, rawBuffer, splitRaw, toRaw, type Raw,
+} from './raw.js';
 
 /** What the C library searches when PATH is not set. */
 const defaultPath = toRaw('/bin:/usr/bin');

@@ -25,8 +25,12 @@ export function formatReport(connections: readonly Connection[], dropped: number
 export function formatReportJson(connections: readonly Connection[], dropped: number, reasons: readonly Reason[]): string {
 	const promoted = connections.filter(({isPromoted}) => isPromoted).length;
 	const used = reasons.filter(({code}) => connections.some(({reason}) => reason === code));
-	const summary = {connections: connections.length, promoted, dropped, bytes: total(connections, 'bytes'), shmBytes: total(connections, 'shmBytes')};
-	return `${JSON.stringify({version: 1, summary, connections, reasons: used}, undefined, '\t')}\n`;
+	const summary = {
+		connections: connections.length, promoted, dropped, bytes: total(connections, 'bytes'), shmBytes: total(connections, 'shmBytes'),
+	};
+	return `${JSON.stringify({
+		version: 1, summary, connections, reasons: used,
+	}, undefined, '\t')}\n`;
 }
 
 function summarize(connections: readonly Connection[]): string {

@@ -1,7 +1,9 @@
 /** Builds the environment that makes the target load the library. */
 import {CliError} from './cli-error.js';
 import {type Environment} from './environment.js';
-import {joinRaw, splitRaw, toRaw, type Raw} from './raw.js';
+import {
+	joinRaw, splitRaw, toRaw, type Raw,
+} from './raw.js';
 
 export type Wishes = {
 	/** The library to preload. */

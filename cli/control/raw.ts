@@ -1,4 +1,5 @@
 /** Bytes as the kernel knows them: arguments, environment and paths need not be UTF-8. */
+import {Buffer} from 'node:buffer';
 
 declare const brand: unique symbol;
 

@@ -1,4 +1,5 @@
 /** Reads from an ELF file what decides whether the dynamic linker will preload a library into it. */
+import {Buffer} from 'node:buffer';
 import {readSync} from 'node:fs';
 
 export type Elf = {
@@ -40,70 +41,69 @@ export function readElf(fd: number): Elf | undefined {
 		return undefined;
 	}
 
-	const fields = new Fields(head);
-	if (fields.bits === 64 && head.length < 64) {
+	const layout: Layout = {bits: head[4] === 2 ? 64 : 32, isLittle: head[5] !== 2};
+	if (layout.bits === 64 && head.length < 64) {
 		return undefined;
 	}
 
+	const fields = new Fields(head, layout);
 	const segments = readSegments(fd, fields);
 	const interpreter = segments.find(({type}) => type === segmentInterpreter);
 	return {
-		bits: fields.bits,
+		bits: layout.bits,
 		machine: fields.half(18),
 		interpreter: interpreter && readSegment(fd, interpreter).toString('utf8').replace(/\0.*$/s, ''),
-		isGo: segments.some(segment => segment.type === segmentNote && hasGoNote(readSegment(fd, segment), fields)),
+		isGo: segments.some(segment => segment.type === segmentNote && hasGoNote(readSegment(fd, segment), layout)),
 	};
 }
 
-/** Numbers of a structure in the file's own byte order and word size. */
+/** Word size and byte order of a file. */
+type Layout = {readonly bits: 32 | 64; readonly isLittle: boolean};
+
+/** Numbers of a structure of a file. */
 class Fields {
-	readonly bits: 32 | 64;
-	readonly #little: boolean;
+	readonly layout: Layout;
 	readonly #view: DataView;
 
-	constructor(bytes: Buffer, head: Buffer = bytes) {
-		this.bits = head[4] === 2 ? 64 : 32;
-		this.#little = head[5] !== 2;
+	constructor(bytes: Buffer, layout: Layout) {
+		this.layout = layout;
 		this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-		this.head = head;
 	}
 
-	readonly head: Buffer;
-
 	half(offset: number): number {
-		return this.#view.getUint16(offset, this.#little);
+		return this.#view.getUint16(offset, this.layout.isLittle);
 	}
 
 	word(offset: number): number {
-		return this.#view.getUint32(offset, this.#little);
+		return this.#view.getUint32(offset, this.layout.isLittle);
 	}
 
 	/** An address-sized number; beyond 2^53 it is wrong, and then so is the file. */
 	address(offset: number): number {
-		return this.bits === 64 ? Number(this.#view.getBigUint64(offset, this.#little)) : this.word(offset);
+		return this.layout.bits === 64 ? Number(this.#view.getBigUint64(offset, this.layout.isLittle)) : this.word(offset);
 	}
 }
 
 function readSegments(fd: number, head: Fields): Segment[] {
-	const offset = head.address(head.bits === 64 ? 32 : 28);
-	const entrySize = head.half(head.bits === 64 ? 54 : 42);
-	const count = head.half(head.bits === 64 ? 56 : 44);
-	const table = readAt(fd, offset, entrySize * count);
-	if (entrySize < (head.bits === 64 ? 56 : 32) || table.length < entrySize * count) {
+	const is64 = head.layout.bits === 64;
+	const entrySize = head.half(is64 ? 54 : 42);
+	const count = head.half(is64 ? 56 : 44);
+	const table = readAt(fd, head.address(is64 ? 32 : 28), entrySize * count);
+	if (entrySize < (is64 ? 56 : 32) || table.length < entrySize * count) {
 		return [];
 	}
 
 	return Array.from({length: count}, (_, index) => {
-		const fields = new Fields(table.subarray(index * entrySize, (index + 1) * entrySize), head.head);
-		return head.bits === 64
+		const fields = new Fields(table.subarray(index * entrySize, (index + 1) * entrySize), head.layout);
+		return is64
 			? {type: fields.word(0), offset: fields.address(8), size: fields.address(32)}
 			: {type: fields.word(0), offset: fields.word(4), size: fields.word(16)};
 	});
 }
 
 /** Each note: name size, description size, type, name and description padded to four bytes. */
-function hasGoNote(notes: Buffer, head: Fields): boolean {
-	const fields = new Fields(notes, head.head);
+function hasGoNote(notes: Buffer, layout: Layout): boolean {
+	const fields = new Fields(notes, layout);
 	for (let offset = 0; offset + 12 <= notes.length;) {
 		const nameSize = fields.word(offset);
 		if (notes.toString('latin1', offset + 12, offset + 12 + Math.min(nameSize, 4)) === 'Go\0\0') {

@@ -1,4 +1,5 @@
 /** Output that neither Node's streams nor a slow reader can lose: process.stdout would change the flags of inherited descriptors. */
+import {Buffer} from 'node:buffer';
 import {writeSync} from 'node:fs';
 import {errorCode} from './cli-error.js';
 
