@@ -74,7 +74,9 @@ async function measure(directory, isPlain) {
 			for (const line of stdout.trim().split('\n').slice(1)) {
 				// "test","rps","avg_latency_ms","min_latency_ms","p50_latency_ms",...
 				const cells = line.split(',').map(cell => cell.replaceAll('"', ''));
-				rows.push({load: name, test: cells[0], rate: Number(cells[1]), median: Number(cells[4])});
+				rows.push({
+					load: name, test: cells[0], rate: Number(cells[1]), median: Number(cells[4]),
+				});
 			}
 		}
 	} finally {
