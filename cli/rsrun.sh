@@ -13,8 +13,8 @@ if [ -r /proc/$$/status ]; then
 	for rsrun_path in /proc/$$/fd/*; do
 		rsrun_fd=${rsrun_path##*/}
 		case $rsrun_fd in
-		# The redirection below would look at itself.
-		[012]) rsrun_flags=0 ;;
+		# The redirection below would look at itself. Still there? The listing may have seen its own descriptor.
+		[012]) [ -e "$rsrun_path" ] && rsrun_flags=0 || continue ;;
 		*) { read -r rsrun_key && read -r rsrun_key rsrun_flags; } </proc/$$/fdinfo/"$rsrun_fd" || continue ;;
 		esac 2>/dev/null
 		# Close-on-exec ones are the shell's own.

@@ -106,7 +106,7 @@ function hasGoNote(notes: Buffer, layout: Layout): boolean {
 	const fields = new Fields(notes, layout);
 	for (let offset = 0; offset + 12 <= notes.length;) {
 		const nameSize = fields.word(offset);
-		if (notes.toString('latin1', offset + 12, offset + 12 + Math.min(nameSize, 4)) === 'Go\0\0') {
+		if (/^Go\0*$/.test(notes.toString('latin1', offset + 12, offset + 12 + nameSize))) {
 			return true;
 		}
 
