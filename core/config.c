@@ -47,11 +47,11 @@ static void setting_store(const struct option_info *info, const char *text, cons
 	if (option_parse(info, text, &value) == 0)
 		*(long *)((char *)&current + info->offset) = value;
 	else if (info->values[0] != '\0')
-		complain(warn, "%s: %s is one of %s, not \"%.*s\"; its default is used", source, info->name, info->values, length,
-			 text);
+		complain(warn, "%s: %s is one of %s, not \"%.*s\"; its default is used", source, info->name,
+			 info->values, length, text);
 	else
-		complain(warn, "%s: %s is a number from %ld to %ld (%s), not \"%.*s\"; its default is used", source, info->name,
-			 info->min, info->max, info->unit, length, text);
+		complain(warn, "%s: %s is a number from %ld to %ld (%s), not \"%.*s\"; its default is used", source,
+			 info->name, info->min, info->max, info->unit, length, text);
 }
 
 static void file_load(const struct option_info *info, int dirfd, const char *dir, settings_warn_fn *warn)
@@ -72,8 +72,8 @@ static void file_load(const struct option_info *info, int dirfd, const char *dir
 		return;
 	}
 	if (length == sizeof(text) || memchr(text, '\0', (size_t)length)) {
-		complain(warn, "%s: %s is one value of less than %d characters; its default is used", source, info->name,
-			 VALUE_SIZE);
+		complain(warn, "%s: %s is one value of less than %d characters; its default is used", source,
+			 info->name, VALUE_SIZE);
 		return;
 	}
 	text[length] = '\0';
@@ -87,9 +87,8 @@ static void dir_load(settings_warn_fn *warn)
 	int dirfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	if (dirfd < 0) {
-		if (dir == named)
-			complain(warn, "RSOCKET_CONFIG_DIR: %s is not a readable directory (error %d); defaults are used", dir,
-				 errno);
+		if (errno != ENOENT)
+			complain(warn, "%s: not a readable directory (error %d); defaults are used", dir, errno);
 		return;
 	}
 	for (size_t i = 0; i < option_count; i++)

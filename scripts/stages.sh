@@ -1,7 +1,7 @@
 # To be sourced: runs stages of tests, one after the other, and adds up what their runners counted.
-# A stage that fails does not keep the next from running. RS_TALLY, if set, collects the counts for a caller.
+# A stage that fails does not keep the next from running. The file RS_TALLY, if set, collects the counts for a caller.
 stages_log=$(mktemp -d)
-stages_tally=${RS_TALLY:-$stages_log/tally}
+stages_tally=$stages_log/tally
 trap 'rm -rf "$stages_log"' EXIT
 
 # stage NAME COMMAND...: one test by itself, unless ctest, ava or a script below counted.
@@ -34,6 +34,7 @@ stage_count() {
 
 # Prints the sums; fails if anything did.
 stages_finish() {
+	[ -z "${RS_TALLY:-}" ] || cat "$stages_tally" >>"$RS_TALLY"
 	awk '
 		$3 > 0 { print "failed in: " $1 }
 		{ passed += $2; failed += $3 }

@@ -202,7 +202,8 @@ Napi::Value stats_read(const Napi::CallbackInfo &info)
 /* (path): whether the file carries capabilities. */
 Napi::Value has_capabilities(const Napi::CallbackInfo &info)
 {
-	return Napi::Boolean::New(info.Env(), getxattr(raw_get(info[0]).c_str(), "security.capability", nullptr, 0) > 0);
+	return Napi::Boolean::New(info.Env(),
+				  getxattr(raw_get(info[0]).c_str(), "security.capability", nullptr, 0) > 0);
 }
 
 /* (path, argv, env, inherited): returns only by throwing. */

@@ -26,7 +26,8 @@ void launch_relay_begin(void);
 void launch_relay_end(void);
 
 /* Starts a child and waits for its end: 0 and *STATUS as waitpid gives it, or -errno of fork or execve. */
-int launch_wait(const char *path, char *const argv[], char *const env[], const struct inherited *inherited, int *status);
+int launch_wait(const char *path, char *const argv[], char *const env[], const struct inherited *inherited,
+		int *status);
 
 /* Ends this process by signal NUMBER, without a core file of our own. Returns when that signal does not kill. */
 void launch_die(int number);
