@@ -6,11 +6,13 @@ trap 'rm -rf "$stages_log"' EXIT
 
 # stage NAME COMMAND...: one test by itself, unless ctest, ava or a script below counted.
 stage() {
-	local name=$1 log=$stages_log/out status=0 start=$SECONDS
+	local name=$1 log=$stages_log/out status start=$SECONDS
 	shift
 	printf '\n== %s\n' "$name"
+	set +e
 	"$@" 2>&1 </dev/null | tee "$log"
 	status=${PIPESTATUS[0]}
+	set -e
 	stage_count "$name" "$status" "$log"
 	printf '== %s: %s in %d s\n' "$name" "$([ "$status" -eq 0 ] && echo ok || echo "FAILED ($status)")" $((SECONDS - start))
 	return 0
