@@ -1,0 +1,95 @@
+/** Turns the description of an application into tests: every mix must do what kernel TCP does. */
+import process from 'node:process';
+import test, {type ExecutionContext} from 'ava';
+import {type ConnectionRecord} from '../../../cli/native.js';
+import {type Mix, mixes, plain} from './mix.js';
+import {Stage} from './stage.js';
+
+/** What can be compared: everything that time, ports and process numbers change is left out or replaced. */
+export type Outcome = Readonly<Record<string, unknown>>;
+
+export type App = {
+	readonly name: string;
+	/** Starts the servers; they end with the stage. */
+	readonly start: (stage: Stage) => Promise<void>;
+	/** Uses them as a user would. */
+	readonly exercise: (stage: Stage) => Promise<Outcome>;
+	/** With both ends preloaded, at least so many connections are promoted at each end. 0: why is said where the app is described. */
+	readonly promoted: number;
+	/** More services of the stage whose two ends are both servers: [port, promoted at each end]. */
+	readonly inner?: (stage: Stage) => ReadonlyArray<readonly [number, number]>;
+	/** Facts about kernel TCP's own outcome, so that two equal failures do not pass. */
+	readonly verify: (t: ExecutionContext, outcome: Outcome) => void;
+};
+
+const testTimeoutMs = 240_000;
+
+export function testApp(app: App): void {
+	let oracle: Promise<Outcome> | undefined;
+	// One plain run serves all mixes, whichever of them is selected.
+	const plainOutcome = async (): Promise<Outcome> => {
+		oracle ??= perform(app, plain, () => undefined);
+		return oracle;
+	};
+
+	for (const mix of mixes.filter(({name}) => name.includes(process.env['RS_MIX'] ?? ''))) {
+		test.serial(`${app.name}: ${mix.name}`, async t => {
+			t.timeout(testTimeoutMs);
+			const expected = await plainOutcome();
+			app.verify(t, expected);
+			await perform(app, mix, (stage, outcome) => {
+				t.deepEqual(outcome, expected);
+				checkCarriers(t, app, stage);
+			});
+		});
+	}
+}
+
+async function perform(app: App, mix: Mix, check: (stage: Stage, outcome: Outcome) => void): Promise<Outcome> {
+	const stage = await Stage.open(mix);
+	try {
+		await app.start(stage);
+		const outcome = await app.exercise(stage);
+		await stage.stop();
+		check(stage, outcome);
+		return outcome;
+	} finally {
+		await stage.close();
+	}
+}
+
+/** The report must say that the connections went where the mix lets them go. */
+function checkCarriers(t: ExecutionContext, app: App, stage: Stage): void {
+	const {preloaded} = stage.mix;
+	const ends = stage.connections();
+	if (preloaded.length === 2) {
+		checkPromoted(t, ends, app.promoted);
+	} else {
+		const expected = preloaded[0] === 'server';
+		t.true(ends.some(end => end.accepted === expected), 'the library must have been at work at the preloaded end');
+		t.deepEqual(ends.filter(end => isPromoted(end)), [], 'nothing can be promoted with a plain peer');
+	}
+
+	if (preloaded.includes('server')) {
+		for (const [port, least] of app.inner?.(stage) ?? []) {
+			checkPromoted(t, stage.connections(port), least);
+		}
+	}
+}
+
+function checkPromoted(t: ExecutionContext, ends: readonly ConnectionRecord[], least: number): void {
+	for (const accepted of [true, false]) {
+		const side = ends.filter(end => end.accepted === accepted);
+		const promoted = side.filter(end => isPromoted(end));
+		const reasons = side.filter(end => !isPromoted(end)).map(end => end.reason);
+		t.true(side.length > 0, `the library must have been at work at the ${accepted ? 'accepting' : 'connecting'} end`);
+		t.true(
+			promoted.length >= least,
+			`${promoted.length} of ${side.length} ${accepted ? 'accepted' : 'connecting'} ends were promoted, not ${least}; reasons of the others: ${[...new Set(reasons)].join(', ')}`,
+		);
+	}
+}
+
+function isPromoted(end: ConnectionRecord): boolean {
+	return end.promotedNs > 0n && end.shmRecvBytes + end.shmSendBytes > 0;
+}
