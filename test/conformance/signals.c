@@ -355,19 +355,50 @@ PEER(echo_pattern)
 		kit_put(fd, buffer, (size_t)got);
 }
 
+PEER(drain_all)
+{
+	CHECK(kit_drain_pattern(fd, kit_seed(), 0) > 0);
+	PUT(fd, "!");
+}
+
+PEER(send_for_long)
+{
+	uint64_t at = 0;
+
+	while (recv(fd, &(char){0}, 1, MSG_DONTWAIT) == -1) {
+		kit_send_pattern(fd, 8 * KIB, kit_seed(), at);
+		at += 8 * KIB;
+	}
+}
+
 CASE(storm_of_signals_loses_no_byte, tiny, tcp)
 {
-	struct peer peer = {.party = PARTY_PROCESS, .run = &echo_pattern};
+	struct peer peer = {.party = PARTY_PROCESS, .run = &send_for_long};
 	int fd = peer_start(&peer);
+	uint64_t at = 0;
 
 	timer_handle(on_signal, 200);
-	for (uint64_t at = 0; at < 4 * MIB || signals_seen < 100; at += 16 * KIB) {
-		kit_send_pattern(fd, 16 * KIB, kit_seed(), at);
-		kit_recv_pattern(fd, 16 * KIB, kit_seed(), at);
-	}
+	for (; signals_seen < 300; at += 1000)
+		kit_recv_pattern(fd, 1000, kit_seed(), at);
+	PUT(fd, "!");
+	kit_drain_pattern(fd, kit_seed(), at);
+	timer_start(0);
+	peer_join(&peer);
+	MUST(close(fd));
+}
+
+CASE(storm_of_signals_on_the_sender, tiny)
+{
+	struct peer peer = {.party = PARTY_PROCESS, .run = &drain_all};
+	int fd = peer_start(&peer);
+	uint64_t at = 0;
+
+	timer_handle(on_signal, 200);
+	for (; signals_seen < 300; at += 1000)
+		kit_send_pattern(fd, 1000, kit_seed(), at);
 	timer_start(0);
 	MUST(shutdown(fd, SHUT_WR));
-	CHECK_EOF(fd);
+	CHECK_GETS(fd, "!");
 	peer_join(&peer);
 	MUST(close(fd));
 }
@@ -499,9 +530,9 @@ CASE(dying_children_do_not_disturb, tiny)
 	MUST(sigaction(SIGCHLD, &(struct sigaction){.sa_handler = on_signal, .sa_flags = SA_RESTART}, NULL));
 	for (int i = 0; i < 20; i++) {
 		pid_t pid = kit_fork(exit_now, NULL);
-		for (int round = 0; round < 20; round++, at += 1000) {
-			kit_send_pattern(fd, 1000, kit_seed(), at);
-			kit_recv_pattern(fd, 1000, kit_seed(), at);
+		for (int round = 0; round < 20; round++, at += 200) {
+			kit_send_pattern(fd, 200, kit_seed(), at);
+			kit_recv_pattern(fd, 200, kit_seed(), at);
 		}
 		CHECK_EXITS(pid, 0);
 	}
