@@ -2,9 +2,9 @@
 import {Buffer} from 'node:buffer';
 import {type ConnectionRecord, type Reason} from '../native.js';
 
-export type Transport = 'tcp' | 'shm' | 'verbs' | 'unknown';
+type Transport = 'tcp' | 'shm' | 'verbs' | 'unknown';
 
-export type Direction = {
+type Direction = {
 	/** What carries the bytes now, or did at close. */
 	readonly transport: Transport;
 	readonly bytes: number;

@@ -9,7 +9,7 @@ export type ElfShape = {
 	readonly noteNames?: readonly string[];
 };
 
-export const machineX64 = 62;
+const machineX64 = 62;
 export const machineArm64 = 183;
 
 const segmentInterpreter = 3;
