@@ -34,7 +34,7 @@ export function run(options: RunOptions, own: OwnProcess, native: Native): ExitS
 	const program = findProgram(argv[0] ?? ('' as Raw), own.environment.get('PATH'));
 	const obstacle = findObstacle(program, systemOf(own, native));
 	if (obstacle) {
-		writeFully(2, `rsrun: ${obstacle.sentence}. It runs without the toolkit, on plain TCP.\n`);
+		writeFully(2, `rsrun: ${obstacle.path} ${obstacle.description}. It runs without the toolkit, on plain TCP.\n`);
 	}
 
 	const launch = {path: program, argv, inherited: own.inherited};

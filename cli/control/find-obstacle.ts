@@ -14,8 +14,9 @@ import {parseShebang} from './parse-shebang.js';
 export type Obstacle = {
 	/** Kebab-case: setid, capabilities, architecture, 32-bit, musl, static, go. */
 	readonly code: string;
-	/** Starts with the program's path. */
-	readonly sentence: string;
+	/** The program that was asked for, and what it is: together a sentence. */
+	readonly path: string;
+	readonly description: string;
 };
 
 /** What this module needs to know of the system; tests give their own. */
@@ -89,7 +90,7 @@ export function findObstacle(path: Raw, system: System, depth = 0): Obstacle | u
 		for (const {code, describe} of checks) {
 			const description = describe(subject);
 			if (description !== undefined) {
-				return {code, sentence: `${fromRaw(path)} ${description}`};
+				return {code, path: fromRaw(path), description};
 			}
 		}
 
@@ -98,7 +99,7 @@ export function findObstacle(path: Raw, system: System, depth = 0): Obstacle | u
 
 	const interpreter = found.interpreter === undefined ? toRaw('/bin/sh') : findInterpreter(path, found.interpreter, system);
 	const obstacle = depth < scriptDepthMax && interpreter !== undefined ? findObstacle(interpreter, system, depth + 1) : undefined;
-	return obstacle && {code: obstacle.code, sentence: `${fromRaw(path)} is a script for ${obstacle.sentence}`};
+	return obstacle && {...obstacle, path: fromRaw(path), description: `is a script for ${obstacle.path}, which ${obstacle.description}`};
 }
 
 type Inspected = {readonly status: Stats; readonly elf: Elf | undefined; readonly interpreter: ReturnType<typeof parseShebang>};

@@ -33,9 +33,7 @@ for (const [code, shape] of shapes) {
 		const file = writeTemporaryFile(makeTemporaryDirectory(t), 'program', makeElf(shape));
 		const obstacle = findObstacle(toRaw(file), system);
 		t.is(obstacle?.code, code);
-		if (obstacle) {
-			t.true(obstacle.sentence.startsWith(`${file} `));
-		}
+		t.is(obstacle?.path, code === undefined ? undefined : file);
 	});
 }
 
@@ -74,7 +72,8 @@ test('a chain of scripts has the obstacle of its last interpreter', t => {
 	const outer = writeTemporaryFile(directory, 'outer', `#!${inner}\n`);
 	const obstacle = findObstacle(toRaw(outer), system);
 	t.is(obstacle?.code, 'static');
-	t.true(obstacle?.sentence.startsWith(`${outer} is a script for ${inner} is a script for ${program} is statically linked`));
+	t.is(obstacle?.path, outer);
+	t.true(obstacle?.description.startsWith(`is a script for ${inner}, which is a script for ${program}, which is statically linked`));
 });
 
 test('env finds the interpreter in PATH', t => {
