@@ -348,9 +348,15 @@ CASE(exit_without_close_ends_the_stream, tiny)
 	MUST(close(fd));
 }
 
+PEER(exit_when_readable)
+{
+	kit_await(fd, POLLIN);
+	_exit(0);
+}
+
 CASE(exit_of_a_process_with_unread_data_resets, tiny)
 {
-	struct peer peer = {.party = PARTY_PROCESS, .run = &exit_now, .argument = 100};
+	struct peer peer = {.party = PARTY_PROCESS, .run = &exit_when_readable};
 	int fd = peer_start(&peer);
 	char byte;
 

@@ -186,6 +186,17 @@ uint64_t kit_fill(int fd, uint64_t seed, uint64_t at)
 	return at - start;
 }
 
+void kit_await_delivered(int fd)
+{
+	int64_t start = kit_now_ms();
+	int unsent = 1;
+
+	while (MUST(ioctl(fd, TIOCOUTQ, &unsent)) == 0 && unsent) {
+		CHECK(kit_now_ms() - start < 5000);
+		kit_sleep_ms(1);
+	}
+}
+
 static const struct {
 	unsigned bit;
 	const char *name;

@@ -131,6 +131,8 @@ void kit_get(int fd, void *bytes, size_t length);
 void kit_check_gets(const char *file, int line, int fd, const char *text, size_t length);
 /* Reads until the end of the stream; returns how many bytes came, checked against the pattern. */
 uint64_t kit_drain_pattern(int fd, uint64_t seed, uint64_t at);
+/* Waits until all that was sent on FD is at the peer: Nagle may hold a small piece back for 40 ms. */
+void kit_await_delivered(int fd);
 /* Sends without blocking until the connection takes no more; returns how many bytes of the pattern went. */
 uint64_t kit_fill(int fd, uint64_t seed, uint64_t at);
 
