@@ -8,7 +8,7 @@ import {type Stage} from './kit/stage.js';
 const root = '/usr/lib/postgresql';
 
 function tool(name: string): string {
-	const newest = readdirSync(root).map(Number).sort((a, b) => b - a)[0];
+	const newest = readdirSync(root).map(Number).toSorted((a, b) => b - a)[0];
 	return `${root}/${newest}/bin/${name}`;
 }
 
@@ -23,7 +23,7 @@ for (const [who, account] of clients) {
 			const data = await stage.makeDirectory('data', owner);
 			const sockets = await stage.makeDirectory('sockets', owner);
 			chmodSync(data, 0o700);
-			await stage.prepare([tool('initdb'), '-D', data, '-A', 'trust', '-U', 'postgres', '--no-sync', '--no-locale', '-E', 'UTF8'], {account: owner});
+			await stage.prepare([tool('initdb'), '-D', data, '-A', 'trust', '-U', 'postgres', '--no-sync', '--no-locale', '-E', 'SQL_ASCII'], {account: owner});
 			await stage.serve([
 				tool('postgres'), '-D', data, '-p', String(stage.port), '-h', '127.0.0.1', '-k', sockets, '-c', 'fsync=off', '-c', 'max_connections=40',
 			], {account: owner});
@@ -50,12 +50,13 @@ async function useDatabase(stage: Stage, account: Account | undefined): Promise<
 			SELECT (SELECT sum(abalance) FROM pgbench_accounts) - (SELECT sum(delta) FROM pgbench_history), count(*) FROM pgbench_history;`),
 		rows: (await query('COPY (SELECT i, repeat(\'x\', i % 300) FROM generate_series(1, 100000) i) TO STDOUT;')).split('\n').length,
 		sum: await query('SELECT md5(string_agg(repeat(\'ab\', i % 100), \',\' ORDER BY i)) FROM generate_series(1, 50000) i;'),
-		loaded: await query(`
-			CREATE TEMP TABLE t (i int, s text);
-			COPY t FROM STDIN;
-${Array.from({length: 20_000}, (_, i) => `${i}\t${'y'.repeat(i % 90)}`).join('\n')}
-\\.
-			SELECT count(*), sum(i), sum(length(s)) FROM t;`),
+		loaded: await query([
+			'CREATE TEMP TABLE t (i int, s text);',
+			'COPY t FROM STDIN;',
+			...Array.from({length: 20_000}, (_, i) => `${i}\t${'y'.repeat(i % 90)}`),
+			String.raw`\.`,
+			'SELECT count(*), sum(i), sum(length(s)) FROM t;',
+		].join('\n')),
 		waited: await waitForTimeout(query),
 		notified: await query('LISTEN news; NOTIFY news, \'hello\'; SELECT 1;').then(text => text.replace(/PID \d+/u, 'PID')),
 		many: (await query(Array.from({length: 500}, (_, i) => `SELECT ${i};`).join('\n'))).split('\n').length,
@@ -64,9 +65,9 @@ ${Array.from({length: 20_000}, (_, i) => `${i}\t${'y'.repeat(i % 90)}`).join('\n
 
 /** A statement that the server's own timer, a signal, must end. */
 async function waitForTimeout(query: (text: string) => Promise<string>): Promise<string> {
-	const seconds = await query(`
+	const seconds = await query(String.raw`
 		SET statement_timeout = 300;
-		SELECT extract(epoch FROM clock_timestamp()) AS t0 \\gset
+		SELECT extract(epoch FROM clock_timestamp()) AS t0 \gset
 		SELECT pg_sleep(20);
 		SELECT extract(epoch FROM clock_timestamp()) - :t0 < 10;`);
 	return seconds.trim() === 't' ? 'timeout' : seconds;

@@ -2,7 +2,6 @@
 import {execFile} from 'node:child_process';
 import {existsSync} from 'node:fs';
 import {readdir, readFile, readlink} from 'node:fs/promises';
-import {promisify} from 'node:util';
 
 const linesShown = 40;
 
@@ -82,12 +81,11 @@ async function describeSockets(ports: readonly number[]): Promise<string> {
 }
 
 async function run(file: string, args: readonly string[]): Promise<string> {
-	try {
-		const {stdout} = await promisify(execFile)(file, args, {timeout: 20_000, maxBuffer: 16_777_216});
-		return stdout;
-	} catch (error) {
-		return `  ${file}: ${String(error)}`;
-	}
+	return new Promise(resolve => {
+		execFile(file, args, {timeout: 20_000, maxBuffer: 16_777_216}, (error, stdout) => {
+			resolve(error ? `  ${file}: ${error.message}\n${stdout}` : stdout);
+		});
+	});
 }
 
 async function readOr(path: string, otherwise: string): Promise<string> {

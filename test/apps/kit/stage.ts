@@ -25,15 +25,6 @@ export type Options = {
 };
 
 export class Stage {
-	/** The main service; `ports` are all that were handed out. */
-	readonly ports: number[] = [];
-	readonly #children: Child[] = [];
-	readonly #native = loadNative();
-
-	private constructor(readonly mix: Mix, readonly directory: string, readonly port: number) {
-		this.ports.push(port);
-	}
-
 	static async open(mix: Mix): Promise<Stage> {
 		const directory = await mkdtemp(join(tmpdir(), 'rs-app-'));
 		await chmod(directory, 0o755);
@@ -49,6 +40,15 @@ export class Stage {
 		}
 
 		return stage;
+	}
+
+	/** The main service; `ports` are all that were handed out. */
+	readonly ports: number[] = [];
+	readonly #children: Child[] = [];
+	readonly #native = loadNative();
+
+	private constructor(readonly mix: Mix, readonly directory: string, readonly port: number) {
+		this.ports.push(port);
 	}
 
 	get #report(): string {
