@@ -24,7 +24,7 @@ static void serve(int port)
 static void drive(int port, long run_ms)
 {
 	uint64_t begin = now_ns(), end = begin + (uint64_t)run_ms * 1000000u, now, count = 0;
-	char data[EXCHANGE] = { 0 };
+	char data[EXCHANGE] = {0};
 
 	do {
 		int fd = connect_to(port);

@@ -10,7 +10,7 @@ enum { MESSAGE = 64, EXCHANGE = 1024, ROUNDS_MAX = 400, BATCH = 256 };
 
 static void allow_descriptors(rlim_t count)
 {
-	struct rlimit limit = { count, count };
+	struct rlimit limit = {count, count};
 
 	if (setrlimit(RLIMIT_NOFILE, &limit))
 		err(1, "RLIMIT_NOFILE %lu", (unsigned long)count);
@@ -18,7 +18,7 @@ static void allow_descriptors(rlim_t count)
 
 static void watch(int set, int fd)
 {
-	struct epoll_event e = { .events = EPOLLIN, .data.fd = fd };
+	struct epoll_event e = {.events = EPOLLIN, .data.fd = fd};
 
 	if (epoll_ctl(set, EPOLL_CTL_ADD, fd, &e))
 		err(1, "epoll_ctl");
@@ -65,7 +65,7 @@ static void serve(int port)
 /* One round of LENGTH bytes on FD, waiting in epoll as a program with many connections does. */
 static void exchange(int set, int fd, size_t length)
 {
-	char data[EXCHANGE] = { 0 };
+	char data[EXCHANGE] = {0};
 
 	write_whole(fd, data, length);
 	for (size_t got = 0; got < length;) {
@@ -125,7 +125,8 @@ static void measure(const char *label, int set, int fd, size_t rounds)
 		round_ns[i] = (uint32_t)(now_ns() - begin);
 	}
 	qsort(round_ns, rounds, sizeof(*round_ns), by_value);
-	printf("%s_us %.3f\n%s_p99_us %.3f\n", label, round_ns[rounds / 2] / 1e3, label, round_ns[rounds * 99 / 100] / 1e3);
+	printf("%s_us %.3f\n%s_p99_us %.3f\n", label, round_ns[rounds / 2] / 1e3, label,
+	       round_ns[rounds * 99 / 100] / 1e3);
 	free(round_ns);
 }
 
@@ -171,7 +172,11 @@ static void rest(int set, pid_t server, long rest_ms)
 
 static void drive(int port, pid_t server, long count, size_t rounds, long rest_ms)
 {
-	struct { pid_t pid; const char *name; long rss, pss; } side[2] = { { getpid(), "client", 0, 0 }, { server, "server", 0, 0 } };
+	struct {
+		pid_t pid;
+		const char *name;
+		long rss, pss;
+	} side[2] = {{getpid(), "client", 0, 0}, {server, "server", 0, 0}};
 	int set = epoll_create1(EPOLL_CLOEXEC), busy;
 	long promoted = 0;
 	int patience;
@@ -189,8 +194,10 @@ static void drive(int port, pid_t server, long count, size_t rounds, long rest_m
 		open_one(set, port, patience, &promoted);
 	printf("idle_promoted %ld\n", promoted);
 	for (int i = 0; i < 2 && count; i++) {
-		printf("%s_rss_kib %.2f\n", side[i].name, (double)(resident_kib(side[i].pid, "Rss:") - side[i].rss) / (double)count);
-		printf("%s_pss_kib %.2f\n", side[i].name, (double)(resident_kib(side[i].pid, "Pss:") - side[i].pss) / (double)count);
+		printf("%s_rss_kib %.2f\n", side[i].name,
+		       (double)(resident_kib(side[i].pid, "Rss:") - side[i].rss) / (double)count);
+		printf("%s_pss_kib %.2f\n", side[i].name,
+		       (double)(resident_kib(side[i].pid, "Pss:") - side[i].pss) / (double)count);
 	}
 	measure("beside", set, busy, rounds);
 	rest(set, server, rest_ms);
@@ -203,7 +210,8 @@ int main(int argc, char **argv)
 		serve((int)number(argv[2]));
 	} else if (argc == 7 && !strcmp(argv[1], "drive")) {
 		allow_descriptors((rlim_t)number(argv[4]) + 1000);
-		drive((int)number(argv[2]), (pid_t)number(argv[3]), number(argv[4]), (size_t)number(argv[5]), number(argv[6]));
+		drive((int)number(argv[2]), (pid_t)number(argv[3]), number(argv[4]), (size_t)number(argv[5]),
+		      number(argv[6]));
 	} else {
 		errx(2, "usage: idle serve PORT COUNT | idle drive PORT SERVER_PID COUNT ROUNDS REST_MILLISECONDS");
 	}

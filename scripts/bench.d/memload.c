@@ -85,7 +85,7 @@ int main(int argc, char **argv)
 	clients = calloc((size_t)count, sizeof(*clients));
 	memset(value, 'v', VALUE);
 	for (long i = 0; i < count; i++) {
-		struct epoll_event e = { .events = EPOLLIN, .data.ptr = &clients[i] };
+		struct epoll_event e = {.events = EPOLLIN, .data.ptr = &clients[i]};
 
 		clients[i].fd = connect_to((int)number(argv[1]));
 		nodelay(clients[i].fd);

@@ -41,7 +41,8 @@ static void drive(int port, size_t size, long run_ms, bool nagle)
 		err(1, "end of stream");
 	seconds = (double)(now_ns() - begin) / 1e9;
 	if (arrived != sent * size)
-		errx(1, "%llu bytes sent, %llu arrived", (unsigned long long)(sent * size), (unsigned long long)arrived);
+		errx(1, "%llu bytes sent, %llu arrived", (unsigned long long)(sent * size),
+		     (unsigned long long)arrived);
 	printf("messages_per_s %.0f\nbytes_per_s %.0f\n", (double)sent / seconds, (double)arrived / seconds);
 }
 
@@ -50,7 +51,8 @@ int main(int argc, char **argv)
 	if (argc == 4 && !strcmp(argv[1], "serve"))
 		serve((int)number(argv[2]), (size_t)number(argv[3]));
 	else if (argc >= 5 && argc <= 6 && !strcmp(argv[1], "drive"))
-		drive((int)number(argv[2]), (size_t)number(argv[3]), number(argv[4]), argc == 6 && !strcmp(argv[5], "nagle"));
+		drive((int)number(argv[2]), (size_t)number(argv[3]), number(argv[4]),
+		      argc == 6 && !strcmp(argv[5], "nagle"));
 	else
 		errx(2, "usage: stream serve PORT READ_SIZE | stream drive PORT SIZE MILLISECONDS [nagle]");
 	return 0;

@@ -1,11 +1,11 @@
 /* What the machine itself can do: two processes and a bare shared ring, two processes and a bare futex, one memcpy. */
 #include <linux/futex.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <signal.h>
 
 #include "net.h"
 
@@ -70,7 +70,7 @@ static void ring(size_t rounds)
 {
 	struct bare_ring *pair = shared(2 * sizeof(*pair));
 	uint32_t *round_ns = malloc(rounds * sizeof(*round_ns));
-	char data[MESSAGE] = { 0 };
+	char data[MESSAGE] = {0};
 
 	if (fork() == 0) {
 		die_with_parent();
