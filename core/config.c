@@ -47,10 +47,10 @@ static void setting_store(const struct option_info *info, const char *text, cons
 	if (option_parse(info, text, &value) == 0)
 		*(long *)((char *)&current + info->offset) = value;
 	else if (info->values[0] != '\0')
-		complain(warn, "%s: %s is one of %s, not \"%.*s\"; its default is used", source, info->name,
-			 info->values, length, text);
+		complain(warn, "%s: %s is one of %s, not \"%.*s\"; it is ignored", source, info->name, info->values,
+			 length, text);
 	else
-		complain(warn, "%s: %s is a number from %ld to %ld (%s), not \"%.*s\"; its default is used", source,
+		complain(warn, "%s: %s is a number from %ld to %ld (%s), not \"%.*s\"; it is ignored", source,
 			 info->name, info->min, info->max, info->unit, length, text);
 }
 
@@ -68,12 +68,12 @@ static void file_load(const struct option_info *info, int dirfd, const char *dir
 	if (fd >= 0)
 		sys_close(fd);
 	if (length < 0) {
-		complain(warn, "%s: cannot be read (error %ld); its default is used", source, (long)-length);
+		complain(warn, "%s: cannot be read (error %ld); it is ignored", source, (long)-length);
 		return;
 	}
 	if (length == sizeof(text) || memchr(text, '\0', (size_t)length)) {
-		complain(warn, "%s: %s is one value of less than %d characters; its default is used", source,
-			 info->name, VALUE_SIZE);
+		complain(warn, "%s: %s is one value of less than %d characters; it is ignored", source, info->name,
+			 VALUE_SIZE);
 		return;
 	}
 	text[length] = '\0';
