@@ -94,6 +94,7 @@ function printTable(table) {
 	}
 }
 
+/** Resolves to the number of promoted connections. */
 async function printReport(file, title) {
 	const {summary, connections, reasons} = JSON.parse(await readFile(file, 'utf8'));
 	console.log(`${title}: ${summary.promoted} of ${summary.connections} connections promoted, ${(summary.shmBytes / Math.max(summary.bytes, 1) * 100).toFixed(1)} % of bytes through shared memory`);
@@ -103,6 +104,8 @@ async function printReport(file, title) {
 			console.log(`    ${count} not: ${text} (${code})`);
 		}
 	}
+
+	return summary.promoted;
 }
 
 const directory = await mkdtemp(path.join(tmpdir(), 'rsrun-demo-'));
@@ -120,9 +123,13 @@ try {
 		}),
 	]);
 	console.log('');
-	await printReport(path.join(directory, 'server'), 'redis-server');
+	const promoted = await printReport(path.join(directory, 'server'), 'redis-server');
 	for (const [index, {name}] of loads.entries()) {
 		await printReport(path.join(directory, `client-${index}`), `redis-benchmark, ${name}`);
+	}
+
+	if (promoted === 0) {
+		throw new Error('no connection was promoted');
 	}
 } catch (error) {
 	console.error(`demo: ${error.message}`);
