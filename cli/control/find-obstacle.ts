@@ -1,15 +1,11 @@
 /** Finds out, before the start, why a program will not load the library. */
-import {Buffer} from 'node:buffer';
-import {
-	closeSync, openSync, readSync, statSync, type Stats,
-} from 'node:fs';
+import {statSync} from 'node:fs';
 import process from 'node:process';
 import {CliError, errorCode, exitCodes} from './cli-error.js';
-import {machineNames, readElf, type Elf} from './read-elf.js';
-import {
-	fromRaw, rawBuffer, toRaw, type Raw,
-} from './raw.js';
-import {parseShebang} from './parse-shebang.js';
+import {inspectProgram, type Program} from './inspect-program.js';
+import {type Shebang} from './parse-shebang.js';
+import {machineNames, type Elf} from './read-elf.js';
+import {fromRaw, rawBuffer, toRaw, type Raw} from './raw.js';
 
 export type Obstacle = {
 	/** Kebab-case: setid, capabilities, architecture, 32-bit, musl, static, go. */
@@ -30,7 +26,7 @@ export type System = {
 	hasCapabilities(path: Raw): boolean;
 };
 
-type Subject = {readonly path: Raw; readonly status: Stats; readonly elf: Elf; readonly system: System};
+type Subject = {readonly path: Raw; readonly status: Program['status']; readonly elf: Elf; readonly system: System};
 
 /** The first row that answers wins. */
 const checks: ReadonlyArray<{readonly code: string; readonly describe: (subject: Subject) => string | undefined}> = [
@@ -77,9 +73,8 @@ const scriptDepthMax = 4;
 
 /** Why the library will not work in the program at `path`, or in the interpreter that the script at `path` names. */
 export function findObstacle(path: Raw, system: System, depth = 0): Obstacle | undefined {
-	const found = inspect(path);
-	if (found === 'unreadable') {
-		// Executable but not readable: such a program is rare, and starts as it would anyway.
+	const found = inspectProgram(path);
+	if (found === undefined) {
 		return undefined;
 	}
 
@@ -97,32 +92,13 @@ export function findObstacle(path: Raw, system: System, depth = 0): Obstacle | u
 		return undefined;
 	}
 
-	const interpreter = found.interpreter === undefined ? toRaw('/bin/sh') : findInterpreter(path, found.interpreter, system);
+	const interpreter = found.shebang === undefined ? toRaw('/bin/sh') : findInterpreter(path, found.shebang, system);
 	const obstacle = depth < scriptDepthMax && interpreter !== undefined ? findObstacle(interpreter, system, depth + 1) : undefined;
 	return obstacle && {...obstacle, path: fromRaw(path), description: `is a script for ${obstacle.path}, which ${obstacle.description}`};
 }
 
-type Inspected = {readonly status: Stats; readonly elf: Elf | undefined; readonly interpreter: ReturnType<typeof parseShebang>};
-
-function inspect(path: Raw): Inspected | 'unreadable' {
-	let fd: number;
-	try {
-		fd = openSync(rawBuffer(path), 'r');
-	} catch {
-		return 'unreadable';
-	}
-
-	try {
-		const line = Buffer.alloc(256);
-		const length = readSync(fd, line, 0, line.length, 0);
-		return {status: statSync(rawBuffer(path)), elf: readElf(fd), interpreter: parseShebang(line.toString('latin1', 0, length) as Raw)};
-	} finally {
-		closeSync(fd);
-	}
-}
-
 /** Throws when the kernel would say that there is no such file, without saying which. */
-function findInterpreter(script: Raw, {path, viaEnv}: NonNullable<ReturnType<typeof parseShebang>>, system: System): Raw | undefined {
+function findInterpreter(script: Raw, {path, viaEnv}: Shebang, system: System): Raw | undefined {
 	const exists = fileExists(path);
 	if (exists && viaEnv === undefined) {
 		return path;
