@@ -10,6 +10,9 @@ struct settings {
 #undef OPTION
 };
 
+/* Values of the transport setting, in the order of its row. */
+enum transport_setting { TRANSPORT_SETTING_AUTO, TRANSPORT_SETTING_SHM, TRANSPORT_SETTING_TCP };
+
 /* One row of option.def. */
 struct option_info {
 	const char *name;

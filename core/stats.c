@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "barrier.h"
 #include "stats.h"
 #include "sys.h"
 
@@ -119,7 +120,7 @@ void stats_init(void)
 	if (!report && path && *path) {
 		report = report_map(path);
 		if (report)
-			__atomic_fetch_add(&report->processes, 1, __ATOMIC_RELAXED);
+			fetch_add(&report->processes, 1);
 	}
 	errno = errno_before;
 }
@@ -130,9 +131,9 @@ struct stats_conn *stats_conn_new(void)
 	uint32_t index;
 
 	/* The limit keeps a counter that only grows from coming round to records in use. */
-	if (!report || __atomic_load_n(&report->next, __ATOMIC_RELAXED) > UINT32_MAX / 2)
+	if (!report || load_relaxed(&report->next) > UINT32_MAX / 2)
 		return NULL;
-	index = __atomic_fetch_add(&report->next, 1, __ATOMIC_RELAXED);
+	index = fetch_add(&report->next, 1);
 	if (index >= report->capacity)
 		return NULL;
 	records = (struct stats_conn *)(report + 1);

@@ -70,6 +70,9 @@ ssize_t stats_file_read(const char *path, struct stats_conn *out, size_t max, ui
  * without a report, or with a broken one, records are private. */
 void stats_init(void);
 
+/* Fills in who and where: pid, program, descriptor, times; the addresses follow when they are known. */
+void stats_conn_open(struct stats_conn *record, int fd, int accepted);
+
 /* A fresh record, or NULL when the report is full or there is none (the caller then uses its own). */
 struct stats_conn *stats_conn_new(void);
 

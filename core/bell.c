@@ -1,0 +1,350 @@
+/* Doorbells. DESIGN NOTES. A sleeper announces itself (fetch_add on its bell's state, a full barrier), looks once more
+ * at what it waits for, and sleeps in the kernel on its socket. A producer publishes (CAS, a full barrier), then reads
+ * the states of the bells in the consumer's interest word. So either the sleeper's second look sees the bytes, or the
+ * producer sees the sleeper: never neither. A ring is a datagram, so it persists until a sleeper that was announced before it was sent
+ * has woken and emptied the socket. test/model/wakeup.pml is this protocol. */
+#include "bell.h"
+#include "barrier.h"
+#include "kernel.h"
+#include "lock.h"
+
+#include <errno.h>
+#include <linux/memfd.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/un.h>
+
+#define PAGE_SEALS F_SEAL_FUTURE_WRITE
+#ifndef F_SEAL_FUTURE_WRITE
+#define F_SEAL_FUTURE_WRITE 0x0010
+#endif
+
+static struct lock bell_lock; /* guards the lists below and the claiming of bells by this process */
+static struct bell_page *own_page;
+static struct peer_bells *peers;
+static int ring_fd; /* rings other bells; 0: none yet */
+
+#define NAME_PREFIX "rsbell-"
+
+static socklen_t bell_address(struct sockaddr_un *un, const uint64_t name[2])
+{
+	static const char hex[] = "0123456789abcdef";
+	char *p = un->sun_path;
+
+	un->sun_family = AF_UNIX;
+	*p++ = 0;
+	memcpy(p, NAME_PREFIX, sizeof NAME_PREFIX - 1);
+	p += sizeof NAME_PREFIX - 1;
+	for (int i = 0; i < 32; i++)
+		*p++ = hex[name[i / 16] >> (i % 16 * 4) & 15];
+	return (socklen_t)(p - (char *)un);
+}
+
+static int datagram_socket(void)
+{
+	return own_fd(kernel_socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+}
+
+struct bell_page *bell_page_own(int *error)
+{
+	struct bell_page *page;
+	void *map;
+	int fd;
+
+	lock_take(&bell_lock);
+	page = own_page;
+	if (!page && !(page = calloc(1, sizeof *page))) {
+		*error = -ENOMEM;
+	} else if (!own_page) {
+		*error = kernel_memory_new("rsocket-bells", sizeof(struct wire_bells), PAGE_SEALS, &fd, &map);
+		if (*error < 0) {
+			free(page);
+			page = NULL;
+		} else {
+			page->map = map;
+			page->fd = fd;
+			page->map->version = WIRE_VERSION;
+			kernel_random(page->map->family, sizeof page->map->family);
+			store_release(&page->map->magic, WIRE_MAGIC);
+			own_page = page;
+		}
+	}
+	lock_drop(&bell_lock);
+	return page;
+}
+
+struct peer_bells *peer_bells_get(int fd, const uint64_t family[2])
+{
+	struct peer_bells *p;
+	void *map;
+
+	lock_take(&bell_lock);
+	for (p = peers; p; p = p->next)
+		if (p->family[0] == family[0] && p->family[1] == family[1])
+			break;
+	if (p) {
+		p->refs++;
+	} else if (kernel_memory_map(fd, sizeof(struct wire_bells), PAGE_SEALS, PROT_READ, &map) == 0) {
+		const struct wire_bells *bells = map;
+
+		/* The page's own name counts, so that nobody can pose as a page that another peer is known by. */
+		if (load_acquire(&bells->magic) == WIRE_MAGIC && bells->version == WIRE_VERSION &&
+		    bells->family[0] == family[0] && bells->family[1] == family[1])
+			p = calloc(1, sizeof *p);
+		if (p) {
+			p->map = bells;
+			memcpy(p->family, family, sizeof p->family);
+			p->refs = 1;
+			p->next = peers;
+			peers = p;
+		} else {
+			kernel_unmap(map, sizeof(struct wire_bells));
+		}
+	}
+	lock_drop(&bell_lock);
+	return p;
+}
+
+void peer_bells_put(struct peer_bells *peer)
+{
+	lock_take(&bell_lock);
+	if (--peer->refs == 0) {
+		struct peer_bells **p = &peers;
+
+		while (*p != peer)
+			p = &(*p)->next;
+		*p = peer->next;
+		kernel_unmap((void *)(uintptr_t)peer->map, sizeof(struct wire_bells));
+		free(peer);
+	}
+	lock_drop(&bell_lock);
+}
+
+int sleeper_init(struct sleeper *s)
+{
+	struct sockaddr_un un;
+	int fd = datagram_socket();
+	long error;
+
+	if (fd < 0)
+		return fd;
+	if (!kernel_random(s->name, sizeof s->name)) {
+		own_fd_close(fd);
+		return -EIO;
+	}
+	s->name[0] |= 1; /* never 0, 0: that means free */
+	error = sys_call3(SYS_bind, fd, &un, bell_address(&un, s->name));
+	if (error < 0) {
+		own_fd_close(fd);
+		return (int)error;
+	}
+	s->pages = 0;
+	s->fd = fd;
+	return 0;
+}
+
+static void bell_free(struct wire_bell *bell)
+{
+	store_relaxed(&bell->name[0], 0);
+	store_relaxed(&bell->name[1], 0);
+	/* The turn stays: a later owner's turns are new to everyone who rang this one. */
+	fetch_and(&bell->state, ~(uint64_t)UINT32_MAX);
+	store_release(&bell->owner, 0);
+}
+
+void sleeper_fini(struct sleeper *s)
+{
+	if (s->fd <= 0)
+		return;
+	for (uint32_t i = 0; i < s->pages; i++)
+		bell_free(&s->in[i].page->map->bell[s->in[i].bell]);
+	s->pages = 0;
+	own_fd_close(s->fd);
+	s->fd = 0;
+}
+
+#define OWNER_PERSISTENT (1ull << 32)
+
+static int bell_claim(struct bell_page *page, bool persistent)
+{
+	uint64_t me = kernel_getpid() | (persistent ? OWNER_PERSISTENT : 0);
+
+	for (int attempt = 0; attempt < 2; attempt++)
+		for (uint32_t i = 0; i < BELL_COUNT; i++) {
+			struct wire_bell *bell = &page->map->bell[i];
+			uint64_t owner = load_relaxed(&bell->owner);
+
+			/* Second time round: take over what dead siblings left. */
+			if (attempt && owner && sys_call2(SYS_kill, (uint32_t)owner, 0) == -ESRCH) {
+				bell_free(bell);
+				owner = 0;
+			}
+			if (owner == 0 && compare_swap(&bell->owner, &owner, me))
+				return (int)i;
+		}
+	return -1;
+}
+
+int sleeper_bell(struct sleeper *s, struct bell_page *page, bool persistent)
+{
+	int bell;
+
+	for (uint32_t i = 0; i < s->pages; i++)
+		if (s->in[i].page == page)
+			return (int)s->in[i].bell;
+	if (s->pages == SLEEPER_PAGES || s->fd <= 0)
+		return -1;
+	bell = bell_claim(page, persistent);
+	if (bell >= 0) {
+		struct wire_bell *b = &page->map->bell[bell];
+
+		store_relaxed(&b->name[0], s->name[0]);
+		store_release(&b->name[1], s->name[1]);
+		s->in[s->pages].page = page;
+		s->in[s->pages].bell = (uint32_t)bell;
+		store_release(&s->pages, s->pages + 1);
+	}
+	return bell;
+}
+
+static struct wire_bell *sleeper_state(const struct sleeper *s, uint32_t i)
+{
+	return &s->in[i].page->map->bell[s->in[i].bell];
+}
+
+void sleeper_announce(struct sleeper *s)
+{
+	for (uint32_t i = 0; i < s->pages; i++)
+		fetch_add(&sleeper_state(s, i)->state, BELL_ONE_TURN + BELL_ONE_SLEEPER);
+	full_barrier(); /* also for a sleeper that has no bell in any page yet */
+}
+
+void sleeper_awake(struct sleeper *s, bool rung)
+{
+	char byte[16];
+
+	/* Emptied before the turn goes up: a ring for the new turn must stay in the socket. */
+	if (rung)
+		while (kernel_recv(s->fd, byte, sizeof byte, MSG_DONTWAIT) >= 0)
+			;
+	for (uint32_t i = 0; i < s->pages; i++) {
+		uint64_t left = fetch_sub(&sleeper_state(s, i)->state, BELL_ONE_SLEEPER) - BELL_ONE_SLEEPER;
+
+		/* Others sleep on, and what rang this turn is used up. */
+		if (BELL_SLEEPERS(left))
+			fetch_add(&sleeper_state(s, i)->state, BELL_ONE_TURN);
+	}
+}
+
+void sleeper_rearm(struct sleeper *s)
+{
+	for (uint32_t i = 0; i < s->pages; i++)
+		fetch_add(&sleeper_state(s, i)->state, BELL_ONE_TURN);
+}
+
+bool sleeper_asleep(const struct sleeper *s)
+{
+	for (uint32_t i = 0; i < s->pages; i++)
+		if (BELL_SLEEPERS(load_acquire(&sleeper_state(s, i)->state)))
+			return true;
+	return false;
+}
+
+/* Sends the datagram. False: nobody has that name any more. */
+static bool ring(const uint64_t name[2])
+{
+	struct sockaddr_un un;
+	socklen_t size = bell_address(&un, name);
+	const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+	ssize_t n;
+	int fd = load_relaxed(&ring_fd);
+
+	if (fd == 0) {
+		int expect = 0;
+
+		fd = datagram_socket();
+		if (fd >= 0 && !compare_swap(&ring_fd, &expect, fd)) {
+			own_fd_close(fd);
+			fd = expect;
+		}
+	}
+	n = kernel_sendto(fd, "", 1, flags, &un, size);
+	if (n == -EAGAIN || n == -EBADF || n == -ENOTSOCK) {
+		/* The bell's queue is full (as good as rung), or our own socket's memory sits in queues that others do not
+		 * empty, or a stranger closed it: a socket of its own tells. */
+		fd = datagram_socket();
+		if (fd >= 0) {
+			n = kernel_sendto(fd, "", 1, flags, &un, size);
+			own_fd_close(fd);
+		}
+	}
+	return n != -ECONNREFUSED;
+}
+
+void sleeper_ring(const struct sleeper *s)
+{
+	if (s->fd > 0)
+		ring(s->name);
+}
+
+/* Reads the peer's bell once and rings it if it is due. */
+static bool bell_ring_due(const struct wire_bell *bell, uint32_t number, uint64_t *rung)
+{
+	uint64_t state = load_acquire(&bell->state), name[2];
+	uint64_t mark = (uint64_t)number << 32 | BELL_TURN(state);
+
+	if (!BELL_SLEEPERS(state) || (rung && load_relaxed(rung) == mark))
+		return true;
+	name[1] = load_acquire(&bell->name[1]);
+	name[0] = load_relaxed(&bell->name[0]);
+	if (!ring(name))
+		return false;
+	if (rung)
+		store_relaxed(rung, mark);
+	return true;
+}
+
+bool bell_droppable(const struct bell_page *page, uint32_t number)
+{
+	const struct wire_bell *bell = &page->map->bell[number];
+
+	return !BELL_SLEEPERS(load_acquire(&bell->state)) && !(load_relaxed(&bell->owner) & OWNER_PERSISTENT);
+}
+
+void bell_dropped(const struct bell_page *page, uint32_t number)
+{
+	const struct wire_bell *bell = &page->map->bell[number];
+
+	if (BELL_SLEEPERS(load_acquire(&bell->state))) {
+		uint64_t name[2] = {load_relaxed(&bell->name[0]), load_relaxed(&bell->name[1])};
+
+		ring(name);
+	}
+}
+
+bool bells_ring(const struct peer_bells *peer, uint64_t interest, uint64_t rung[4])
+{
+	bool gone = false;
+
+	for (int i = 0; interest; i++, interest >>= 16) {
+		uint32_t number = interest & 0xffff;
+
+		if (number == WIRE_EVERY_BELL)
+			for (uint32_t b = 0; b < BELL_COUNT; b++)
+				bell_ring_due(&peer->map->bell[b], b + 1, NULL);
+		else if (number && number <= BELL_COUNT)
+			gone |= !bell_ring_due(&peer->map->bell[number - 1], number, &rung[i]);
+	}
+	return gone;
+}
+
+void bell_forked(void)
+{
+	bell_lock.word = 0;
+	/* Links made from now on belong to this process alone. The old page stays mapped: inherited connections use it. */
+	if (own_page)
+		own_fd_close(own_page->fd);
+	own_page = NULL;
+}

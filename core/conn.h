@@ -1,0 +1,198 @@
+/* A TCP connection as this process knows it: an open file description with everything that moves its bytes.
+ *
+ * One struct conn a process, reached through its descriptors (fdtab.h); one struct conn_shared that forked siblings have in
+ * common. Both are recycled, never freed, so a stale pointer is harmless: `generation` tells. */
+#ifndef RS_CONN_H
+#define RS_CONN_H
+
+#include "barrier.h"
+#include "config.h"
+#include "link.h"
+#include "lock.h"
+#include "reason.h"
+#include "ring.h"
+#include "stats.h"
+#include "thread.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Where a direction stands, as our end sees it. Only goes forward, but MOVING falls back to TCP while the peer has not committed. */
+enum stage {
+	STAGE_TCP,      /* kernel calls, blocking ones too */
+	STAGE_MOVING,   /* receive only: consented. No blocking kernel read from here on; TCP until X, then the ring */
+	STAGE_RING,     /* the ring carries it. Receive: everything before X has been read */
+	STAGE_RETURNED, /* back on TCP for good */
+};
+
+#define HOLDERS 4
+#define HOLDER_PENDING UINT32_MAX /* a fork is under way */
+
+/* Shared with forked siblings; any of them may die at any instruction. */
+struct conn_shared {
+	/* Processes that hold the connection: pids, 0 free. Changed by CAS by each for itself, by the forking parent for its child,
+	 * and by anyone who finds the pid dead. A direction is only promoted while there is one. */
+	uint32_t holder[HOLDERS];
+	uint32_t more_holders; /* holders that found no place; never promoted, never the last */
+
+	struct shared_lock send_lock; /* one producer at a time */
+	uint32_t send_stage;          /* enum stage; stored by the sender that commits or returns, under send_lock */
+	uint32_t recv_stage;          /* enum stage; CAS by readers */
+	uint64_t recv_kernel;         /* bytes read from TCP through us, probes excluded; fetch_add */
+	uint64_t send_kernel;         /* bytes written to TCP through us; fetch_add */
+	uint64_t populated;           /* send ring: data offset below which pages exist; by the producer */
+
+	/* Copies of what the kernel knows, so that the data path need not ask. Stored by whoever changes it, relaxed. */
+	uint32_t nonblock;
+	uint32_t recv_lowat;
+	uint64_t recv_timeout_ns; /* 0: none */
+	uint64_t send_timeout_ns;
+	uint32_t shut_recv; /* this end called shutdown(SHUT_RD) */
+	uint32_t shut_send; /* this end called shutdown(SHUT_WR) */
+	uint32_t tcp_event; /* TCP reported FIN, RST or an error: ask it from now on */
+	uint32_t probed;    /* our probe byte for a dead peer was sent */
+
+	struct stats_conn stats; /* when the report has no room for this connection */
+};
+
+struct reg;
+struct rendezvous;
+
+struct conn {
+	uint32_t generation; /* odd while in use */
+	uint32_t users;      /* threads inside a critical section that uses this; fetch_add, fetch_sub */
+	uint32_t descriptors; /* of this process; under the fdtab lock */
+	int fd;              /* one of them */
+	struct conn_shared *shared;
+	struct stats_conn *stats;
+
+	/* Kernel calls of this process that are under way: generation above, count below. A reader or writer counts itself
+	 * (full barrier), then looks at the gate; who moves the direction raises the gate (full barrier), then looks at the count. */
+	uint64_t kernel_readers;
+	uint64_t kernel_writers;
+	uint32_t send_gate; /* 1: a commit is being decided; writers wait for it */
+
+	/* Promotion (promote.c), under `promoting`. */
+	uint32_t promoting;   /* try-lock */
+	uint32_t attached;    /* 1: the channel is mapped; release, acquire */
+	uint32_t never;       /* no further attempts, no consent, no commit */
+	uint32_t tries;
+	uint64_t next_calls;  /* the attempt after next happens at that many calls or bytes */
+	uint64_t next_bytes;
+	struct rendezvous *rendezvous;
+	uint32_t corked;      /* the last kernel write had MSG_MORE */
+	uint32_t accepted;
+
+	/* The channel; constant while attached. */
+	struct wire_channel *channel;
+	size_t channel_size;
+	int side;
+	struct ring send_ring, recv_ring;
+	struct link *link;
+	uint32_t slot;
+	uint64_t rung[4];
+	uint64_t look_again; /* clock_ticks after which a non-blocking miss asks TCP again */
+	uint64_t stuck_head; /* the peer's head when the sender last asked TCP about it */
+
+	struct reg *regs; /* epoll registrations, under the readiness lock */
+	struct conn *next_free;
+};
+
+/* A new connection on FD, holder: this process. NULL when out of memory: FD stays the kernel's alone. */
+struct conn *conn_new(int fd, bool accepted);
+
+/* Finds FD's connection and keeps it from being recycled; enters a critical section. NULL: not a tracked connection. */
+struct conn *conn_get(int fd);
+void conn_put(struct conn *c);
+
+/* After a sleep outside the critical section: the same connection again, if it still lives under FD. Enters the critical section
+ * whatever it returns. */
+bool conn_get_again(struct conn *c, uint32_t generation, int fd);
+/* Leaves without putting (the sleep between). */
+static inline void conn_put_keep(struct conn *c)
+{
+	fetch_sub(&c->users, 1);
+	critical_exit();
+}
+
+/* The kernel's descriptor FD was or is about to be closed (not yet reused): detaches it. When it was the last one of the last
+ * holder, ends the connection as TCP would: EOF, or RST when unread bytes remain. Call before the close itself. */
+void conn_close(struct conn *c, int fd);
+
+/* Process exit: ends every connection that nobody else holds, without freeing what other threads may still use. */
+void conn_exit(void);
+/* Around exec: this process lets go of its connections; FAILED: it takes them up again. */
+void conn_exec(bool failed);
+
+/* Whether this process is the only living holder. */
+bool conn_sole_holder(struct conn *c);
+void conn_hold(struct conn *c, uint32_t pid);
+void conn_release(struct conn *c, uint32_t pid);
+/* Calls FN for each connection of the table. */
+void conn_each(void (*fn)(struct conn *c, void *arg), void *arg);
+
+void conn_reason(struct conn *c, enum reason reason);
+/* Gives up promoting for good. */
+void conn_never(struct conn *c, enum reason reason);
+
+static inline enum stage conn_send_stage(const struct conn *c)
+{
+	return (enum stage)load_acquire(&c->shared->send_stage);
+}
+
+static inline enum stage conn_recv_stage(const struct conn *c)
+{
+	return (enum stage)load_acquire(&c->shared->recv_stage);
+}
+
+/* Whether a wait for this connection must look at more than the kernel's socket. */
+static inline bool conn_special(const struct conn *c)
+{
+	enum stage s = conn_send_stage(c), r = conn_recv_stage(c);
+
+	return s == STAGE_RING || r == STAGE_MOVING || r == STAGE_RING;
+}
+
+/* The direction words of the channel. */
+static inline uint64_t *conn_send_word(struct conn *c)
+{
+	return &c->channel->word[c->side];
+}
+
+static inline uint64_t *conn_recv_word(struct conn *c)
+{
+	return &c->channel->word[!c->side];
+}
+
+static inline struct wire_side *conn_own(struct conn *c)
+{
+	return &c->channel->side[c->side];
+}
+
+static inline struct wire_side *conn_peer(struct conn *c)
+{
+	return &c->channel->side[!c->side];
+}
+
+/* Tells the peer that its end has news (bytes, FIN, room): ready bit, then the bells. After the publish, which was a full barrier. */
+void conn_notify(struct conn *c);
+
+/* Puts bell number BELL of ours (or all) into what the peer rings. */
+void conn_interest(struct conn *c, int bell);
+
+/* The peer broke the rules, or bytes are gone: the connection dies visibly, by RST. */
+void conn_reset(struct conn *c, enum reason reason);
+
+void conn_fork_prepare(void);
+/* CHILD: its pid, < 0 when fork failed, 0 when not known. */
+void conn_fork_parent(int32_t child);
+/* Later: the place that was kept for the child gets its pid. */
+void conn_fork_settle(uint32_t child);
+void conn_fork_child(void);
+
+/* Counts a kernel call in and out. */
+void conn_kernel_enter(uint64_t *counter, uint32_t generation);
+void conn_kernel_leave(uint64_t *counter, uint32_t generation);
+
+#endif

@@ -1,0 +1,803 @@
+/* epoll over promoted connections. DESIGN NOTES. Who is ready is found by ready bits (link.c): a producer sets its
+ * connection's bit, a wait takes the bits and queues the registrations they mean, then looks at each queued one. Level-triggered ones stay
+ * queued until they are found idle, edge-triggered ones leave at once and come back with the next bit. A wait costs what is
+ * ready, never what is registered. All of it is under the readiness lock, which nobody holds while asleep. */
+#include "epoll.h"
+#include "fdtab.h"
+#include "kernel.h"
+#include "poll.h"
+#include "process.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define INDEX_BITS 20
+#define INDEX_MAX ((1u << INDEX_BITS) - 1)
+#define BELL_INDEX INDEX_MAX /* the index that stands for the set's bell */
+#define FORKED_NAP_NS 10000000 /* longest sleep on a set that another process made */
+#define NESTED_MAX 8
+
+struct reg {
+	struct epset *set;
+	struct conn *conn;
+	int fd;          /* as given to epoll_ctl */
+	uint32_t events; /* as given */
+	epoll_data_t data;
+	uint32_t index;
+	uint32_t mask;  /* what the kernel has, once tagged */
+	bool tagged;    /* the kernel reports TAG | index for it, and only the connection's end */
+	bool queued;
+	bool disabled;  /* EPOLLONESHOT fired */
+	uint32_t round; /* the last collection that looked at it */
+	struct reg *conn_next;
+	struct reg *fd_next;
+	struct reg *prev, *next; /* ready queue */
+};
+
+struct epset {
+	int epfd;
+	uint32_t owner_pid;
+	uint32_t users; /* waits under way */
+	bool closed;
+	bool special; /* has tagged registrations, or had */
+	bool foreign; /* watches connections over links that another process made: no bits for us, look at each */
+	bool watched; /* its descriptor is itself polled or watched */
+	uint64_t tag;
+	struct sleeper sleeper;
+	struct reg **by_fd;
+	int by_fd_size;
+	struct reg **table; /* by index */
+	uint32_t table_size;
+	uint32_t table_hint;
+	struct reg *head, *tail; /* ready queue */
+	uint32_t queued;
+	uint32_t round;
+	struct epset *nested[NESTED_MAX]; /* sets that this one watches */
+	struct epset *next_set;           /* all of them; closed ones are used again */
+};
+
+static struct epset *sets;
+
+/* --- the ready queue --- */
+
+static void queue(struct reg *r)
+{
+	struct epset *set = r->set;
+
+	if (r->queued || r->disabled)
+		return;
+	r->queued = true;
+	r->next = NULL;
+	r->prev = set->tail;
+	if (set->tail)
+		set->tail->next = r;
+	else
+		set->head = r;
+	set->tail = r;
+	set->queued++;
+}
+
+static void unqueue(struct reg *r)
+{
+	struct epset *set = r->set;
+
+	if (!r->queued)
+		return;
+	r->queued = false;
+	if (r->prev)
+		r->prev->next = r->next;
+	else
+		set->head = r->next;
+	if (r->next)
+		r->next->prev = r->prev;
+	else
+		set->tail = r->prev;
+	set->queued--;
+}
+
+/* Queues and, if the set's waiters sleep, wakes one: they may have looked before. */
+static void queue_and_wake(struct reg *r)
+{
+	queue(r);
+	if (sleeper_asleep(&r->set->sleeper))
+		sleeper_ring(&r->set->sleeper);
+}
+
+static void mark_conn(struct conn *c)
+{
+	for (struct reg *r = c->regs; r; r = r->conn_next)
+		if (r->tagged)
+			queue_and_wake(r);
+}
+
+static bool any_news(void)
+{
+	uint32_t me = process_pid();
+
+	for (struct link *link = links; link; link = link->next)
+		if (link->owner_pid == me && link_has_news(link))
+			return true;
+	return false;
+}
+
+/* Bits into queues, those of other sets included: whoever takes a bit passes it on. */
+static void drain_links(struct epset *set)
+{
+	uint32_t me = process_pid();
+
+	for (struct link *link = links; link; link = link->next)
+		if (link->owner_pid == me && link_has_news(link))
+			link_drain(link, mark_conn);
+	for (uint32_t i = 0; set->foreign && i < set->table_size; i++)
+		if (set->table[i] && set->table[i]->tagged && set->table[i]->conn->link->owner_pid != me)
+			queue(set->table[i]);
+}
+
+/* The second look of a set that has no bits to look at. */
+static bool foreign_ready(struct epset *set)
+{
+	drain_links(set);
+	for (struct reg *r = set->head; r; r = r->next)
+		if (conn_revents(r->conn, (short)r->events, load_relaxed(&r->conn->shared->recv_lowat)))
+			return true;
+	return false;
+}
+
+/* --- registrations --- */
+
+static struct reg *find(struct epset *set, int fd, struct conn *c)
+{
+	struct reg *r = fd < set->by_fd_size ? set->by_fd[fd] : NULL;
+
+	while (r && r->conn != c)
+		r = r->fd_next;
+	return r;
+}
+
+static bool grow(void *array, size_t item, uint32_t *size, uint32_t need)
+{
+	void **p = array, *bigger;
+	uint32_t want = *size ? *size : 64;
+
+	if (need < *size)
+		return true;
+	while (want <= need)
+		want *= 2;
+	bigger = realloc(*p, want * item);
+	if (!bigger)
+		return false;
+	memset((char *)bigger + *size * item, 0, (want - *size) * item);
+	*p = bigger;
+	*size = want;
+	return true;
+}
+
+static struct reg *reg_new(struct epset *set, struct conn *c, int fd)
+{
+	struct reg *r = calloc(1, sizeof *r);
+	uint32_t i = set->table_hint, fds = (uint32_t)set->by_fd_size;
+
+	if (!r)
+		return NULL;
+	while (i < set->table_size && set->table[i])
+		i++;
+	if (i >= BELL_INDEX || !grow(&set->table, sizeof *set->table, &set->table_size, i) ||
+	    !grow(&set->by_fd, sizeof *set->by_fd, &fds, (uint32_t)fd)) {
+		free(r);
+		return NULL;
+	}
+	set->by_fd_size = (int)fds;
+	r->set = set;
+	r->conn = c;
+	r->fd = fd;
+	r->index = i;
+	set->table[i] = r;
+	set->table_hint = i + 1;
+	r->fd_next = set->by_fd[fd];
+	set->by_fd[fd] = r;
+	r->conn_next = c->regs;
+	c->regs = r;
+	return r;
+}
+
+static void reg_free(struct reg *r)
+{
+	struct epset *set = r->set;
+	struct reg **p;
+
+	unqueue(r);
+	for (p = &set->by_fd[r->fd]; *p != r; p = &(*p)->fd_next)
+		;
+	*p = r->fd_next;
+	for (p = &r->conn->regs; *p != r; p = &(*p)->conn_next)
+		;
+	*p = r->conn_next;
+	set->table[r->index] = NULL;
+	if (r->index < set->table_hint)
+		set->table_hint = r->index;
+	free(r);
+}
+
+/* What the kernel should report for a tagged registration: edges of TCP's part, and always its end. */
+static uint32_t kernel_mask(const struct reg *r)
+{
+	uint32_t mask = EPOLLET | EPOLLRDHUP;
+
+	if (r->disabled)
+		return mask;
+	mask |= r->events & EPOLLPRI;
+	if (conn_recv_stage(r->conn) != STAGE_RING)
+		mask |= r->events & (EPOLLIN | EPOLLRDNORM);
+	if (conn_send_stage(r->conn) != STAGE_RING)
+		mask |= r->events & (EPOLLOUT | EPOLLWRNORM);
+	return mask;
+}
+
+static int kernel_set(struct reg *r, int op)
+{
+	struct epoll_event event = {.events = r->mask, .data.u64 = r->set->tag | r->index};
+	int error = kernel_epoll_ctl(r->set->epfd, op, r->fd, &event);
+
+	if (error == -EINVAL && op == EPOLL_CTL_MOD) {
+		/* An EPOLLEXCLUSIVE registration cannot be modified. */
+		error = kernel_epoll_ctl(r->set->epfd, EPOLL_CTL_DEL, r->fd, &event);
+		if (error == 0)
+			error = kernel_epoll_ctl(r->set->epfd, EPOLL_CTL_ADD, r->fd, &event);
+	}
+	return error;
+}
+
+/* The set gets a bell that C's peer rings. */
+static bool listen_to(struct epset *set, struct conn *c)
+{
+	int bell;
+
+	if (set->sleeper.fd <= 0) {
+		struct epoll_event event = {.events = EPOLLIN, .data.u64 = set->tag | BELL_INDEX};
+
+		if (sleeper_init(&set->sleeper) < 0)
+			return false;
+		if (kernel_epoll_ctl(set->epfd, EPOLL_CTL_ADD, set->sleeper.fd, &event) < 0) {
+			sleeper_fini(&set->sleeper);
+			return false;
+		}
+		set->special = true;
+	}
+	for (uint32_t i = 0; i < set->sleeper.pages; i++)
+		if (set->sleeper.in[i].page == c->link->own)
+			goto known;
+	bell = sleeper_bell(&set->sleeper, c->link->own, true);
+	if (bell < 0)
+		return false;
+	/* Whoever sleeps now did not announce on this bell; a set that the kernel watches never wakes. */
+	if (set->watched)
+		fetch_add(&c->link->own->map->bell[bell].state, BELL_ONE_TURN + BELL_ONE_SLEEPER);
+known:
+	store_relaxed(&conn_own(c)->epoll, 1);
+	conn_interest(c, sleeper_bell(&set->sleeper, c->link->own, true));
+	return true;
+}
+
+static bool tag_reg(struct reg *r, int op)
+{
+	if (!listen_to(r->set, r->conn))
+		return false;
+	r->mask = kernel_mask(r);
+	if (kernel_set(r, op) < 0)
+		return false;
+	r->tagged = true;
+	r->set->foreign |= r->conn->link->owner_pid != process_pid();
+	return true;
+}
+
+bool epoll_convert(struct conn *c)
+{
+	bool ok = true;
+
+	if (!load_relaxed(&c->regs))
+		return true;
+	readiness_take();
+	for (struct reg *r = c->regs; r; r = r->conn_next)
+		ok &= r->tagged || fdtab_conn(r->fd) == c;
+	for (struct reg *r = c->regs; r && ok; r = r->conn_next) {
+		if (r->tagged)
+			continue;
+		ok = tag_reg(r, EPOLL_CTL_MOD);
+		/* Those who wait in the kernel did so without announcing themselves: they look again. */
+		if (ok)
+			sleeper_ring(&r->set->sleeper);
+	}
+	readiness_drop();
+	return ok;
+}
+
+void epoll_sync(struct conn *c)
+{
+	if (!load_relaxed(&c->regs))
+		return;
+	readiness_take();
+	for (struct reg *r = c->regs; r; r = r->conn_next) {
+		uint32_t mask = kernel_mask(r);
+
+		if (!r->tagged)
+			continue;
+		if (mask != r->mask && fdtab_conn(r->fd) == c) {
+			r->mask = mask;
+			kernel_set(r, EPOLL_CTL_MOD);
+		}
+		/* A level must not be missed; an edge comes with the event that makes it. */
+		if (!(r->events & EPOLLET))
+			queue_and_wake(r);
+	}
+	readiness_drop();
+}
+
+void epoll_mark(struct conn *c)
+{
+	if (!load_relaxed(&c->regs))
+		return;
+	readiness_take();
+	mark_conn(c);
+	readiness_drop();
+}
+
+void epoll_forget_conn(struct conn *c)
+{
+	if (!load_relaxed(&c->regs))
+		return;
+	readiness_take();
+	while (c->regs)
+		reg_free(c->regs);
+	readiness_drop();
+}
+
+/* --- sets --- */
+
+void epoll_new(int epfd)
+{
+	struct epset *set;
+
+	if (fdtab_kind(epfd) == FD_EPOLL)
+		epoll_close(fdtab_epset(epfd), epfd);
+	critical_enter();
+	lock_take(&fdtab_lock);
+	readiness_take();
+	for (set = sets; set; set = set->next_set)
+		if (set->closed && !set->users)
+			break;
+	if (!set && (set = calloc(1, sizeof *set))) {
+		set->next_set = sets;
+		sets = set;
+	}
+	if (set) {
+		struct epset *next = set->next_set;
+
+		memset(set, 0, sizeof *set);
+		set->next_set = next;
+		set->epfd = epfd;
+		set->owner_pid = process_pid();
+		kernel_random(&set->tag, sizeof set->tag);
+		/* Not a number or pointer that a program would use: the top bit is set. */
+		set->tag = (set->tag | 1ull << 63) & ~(uint64_t)INDEX_MAX;
+		fdtab_set(epfd, FD_EPOLL, set);
+	}
+	readiness_drop();
+	lock_drop(&fdtab_lock);
+	critical_exit();
+}
+
+void epoll_close(struct epset *set, int epfd)
+{
+	bool last = true;
+
+	critical_enter();
+	lock_take(&fdtab_lock);
+	readiness_take();
+	if (fdtab_epset(epfd) == set) {
+		fdtab_set(epfd, FD_NONE, NULL);
+		for (int fd = 0; fd <= fdtab_top() && set->epfd == epfd; fd++)
+			if (fdtab_epset(fd) == set) {
+				set->epfd = fd;
+				last = false;
+			}
+		if (set->epfd != epfd)
+			last = false;
+		if (last && !set->closed) {
+			for (uint32_t i = 0; i < set->table_size; i++)
+				if (set->table[i])
+					reg_free(set->table[i]);
+			free(set->table);
+			free(set->by_fd);
+			set->table = NULL;
+			set->by_fd = NULL;
+			set->table_size = 0;
+			set->by_fd_size = 0;
+			sleeper_fini(&set->sleeper);
+			for (struct epset *outer = sets; outer; outer = outer->next_set)
+				for (int i = 0; i < NESTED_MAX; i++)
+					if (outer->nested[i] == set)
+						outer->nested[i] = NULL;
+			set->closed = true;
+		}
+	}
+	readiness_drop();
+	lock_drop(&fdtab_lock);
+	critical_exit();
+}
+
+/* Makes the descriptor of a watched set readable if one of its queued connections is, and not readable if none is. */
+static void refresh(struct epset *set)
+{
+	struct reg *r, *next;
+	bool ready = false;
+	char byte[16];
+
+	if (!set->special || set->sleeper.fd <= 0)
+		return;
+	while (kernel_recv(set->sleeper.fd, byte, sizeof byte, MSG_DONTWAIT) >= 0)
+		;
+	sleeper_rearm(&set->sleeper);
+	drain_links(set);
+	for (r = set->head; r; r = next) {
+		next = r->next;
+		if (conn_revents(r->conn, (short)r->events, load_relaxed(&r->conn->shared->recv_lowat)))
+			ready = true;
+		else
+			unqueue(r);
+	}
+	if (ready)
+		sleeper_ring(&set->sleeper);
+}
+
+static void watch(struct epset *set)
+{
+	if (!set->watched) {
+		set->watched = true;
+		sleeper_announce(&set->sleeper);
+	}
+	refresh(set);
+}
+
+void epoll_watched(struct epset *set)
+{
+	critical_enter();
+	readiness_take();
+	if (!set->closed)
+		watch(set);
+	readiness_drop();
+	critical_exit();
+}
+
+static int control_locked(struct epset *set, int epfd, int op, int fd, struct epoll_event *event)
+{
+	struct conn *c = fdtab_conn(fd);
+	struct reg *r = c ? find(set, fd, c) : NULL;
+	int error;
+
+	if (!c || (op != EPOLL_CTL_DEL && !event) || set->closed) {
+		struct epset *inner = fdtab_epset(fd);
+
+		error = kernel_epoll_ctl(epfd, op, fd, event);
+		for (int i = 0; inner && inner != set && error == 0 && i < NESTED_MAX; i++) {
+			if (op == EPOLL_CTL_DEL && set->nested[i] == inner)
+				set->nested[i] = NULL;
+			if (op == EPOLL_CTL_ADD && !set->nested[i]) {
+				set->nested[i] = inner;
+				watch(inner);
+				break;
+			}
+		}
+		return error;
+	}
+	if (op == EPOLL_CTL_DEL) {
+		error = kernel_epoll_ctl(epfd, op, fd, event);
+		if (error == 0 && r)
+			reg_free(r);
+		return error;
+	}
+	if (op == EPOLL_CTL_MOD && r && r->tagged) {
+		if ((r->events | event->events) & EPOLLEXCLUSIVE)
+			return -EINVAL;
+		r->events = event->events;
+		r->data = event->data;
+		r->disabled = false;
+		r->mask = kernel_mask(r);
+		error = kernel_set(r, EPOLL_CTL_MOD);
+		if (error == 0)
+			queue_and_wake(r);
+		return error;
+	}
+	if (op == EPOLL_CTL_ADD && !r) {
+		/* Checked by the kernel with the caller's own event first: its errors are the answer. */
+		error = kernel_epoll_ctl(epfd, op, fd, event);
+		if (error < 0)
+			return error;
+		r = reg_new(set, c, fd);
+		if (!r) {
+			kernel_epoll_ctl(epfd, EPOLL_CTL_DEL, fd, event);
+			return -ENOMEM;
+		}
+		r->events = event->events;
+		r->data = event->data;
+		if (conn_special(c)) {
+			if (!tag_reg(r, EPOLL_CTL_MOD)) {
+				reg_free(r);
+				kernel_epoll_ctl(epfd, EPOLL_CTL_DEL, fd, event);
+				return -ENOMEM;
+			}
+			queue_and_wake(r);
+		}
+		return 0;
+	}
+	error = kernel_epoll_ctl(epfd, op, fd, event);
+	if (error == 0 && r) {
+		r->events = event->events;
+		r->data = event->data;
+		r->disabled = false;
+	}
+	return error;
+}
+
+int epoll_control(struct epset *set, int epfd, int op, int fd, struct epoll_event *event)
+{
+	int error;
+
+	critical_enter();
+	readiness_take();
+	error = control_locked(set, epfd, op, fd, event);
+	readiness_drop();
+	critical_exit();
+	return error;
+}
+
+/* --- waiting --- */
+
+/* Looks at what is queued, each once a round. Returns how many events were put into EVENTS. */
+static int collect(struct epset *set, struct epoll_event *events, int max)
+{
+	uint32_t left = set->queued;
+	int n = 0;
+
+	while (left-- && n < max) {
+		struct reg *r = set->head;
+		uint32_t revents;
+
+		unqueue(r);
+		if (r->round == set->round) {
+			queue(r); /* reported in this round already */
+			continue;
+		}
+		revents = (uint16_t)conn_revents(r->conn, (short)r->events, load_relaxed(&r->conn->shared->recv_lowat));
+		revents &= r->events | EPOLLERR | EPOLLHUP;
+		if (!revents)
+			continue;
+		events[n].events = revents;
+		events[n++].data = r->data;
+		r->round = set->round;
+		if (r->events & EPOLLONESHOT) {
+			r->disabled = true;
+			if (r->mask != kernel_mask(r) && fdtab_conn(r->fd) == r->conn) {
+				r->mask = kernel_mask(r);
+				kernel_set(r, EPOLL_CTL_MOD);
+			}
+		} else if (!(r->events & EPOLLET)) {
+			queue(r);
+		}
+	}
+	return n;
+}
+
+/* Sorts the kernel's N events: the program's stay, ours are understood. Returns how many stay. */
+static int sift(struct epset *set, struct epoll_event *events, int n)
+{
+	int kept = 0;
+	char byte[16];
+
+	for (int i = 0; i < n; i++) {
+		uint64_t data = events[i].data.u64;
+		uint32_t index = data & INDEX_MAX;
+		struct reg *r;
+
+		if ((data & ~(uint64_t)INDEX_MAX) != set->tag) {
+			events[kept++] = events[i];
+			continue;
+		}
+		if (index == BELL_INDEX) {
+			while (set->sleeper.fd > 0 &&
+			       kernel_recv(set->sleeper.fd, byte, sizeof byte, MSG_DONTWAIT) >= 0)
+				;
+			if (set->watched)
+				sleeper_rearm(&set->sleeper);
+			continue;
+		}
+		r = index < set->table_size ? set->table[index] : NULL;
+		if (!r || !r->tagged)
+			continue;
+		if (events[i].events & (EPOLLRDHUP | EPOLLERR | EPOLLHUP))
+			store_relaxed(&r->conn->shared->tcp_event, 1);
+		queue(r);
+	}
+	return kept;
+}
+
+static int kernel_wait(int epfd, struct epoll_event *events, int max, int64_t timeout_ns, const sigset_t *mask)
+{
+	int n, ms;
+
+	if (timeout_ns > 0 && timeout_ns % 1000000) {
+		struct timespec timeout = {timeout_ns / 1000000000, timeout_ns % 1000000000};
+
+		n = kernel_epoll_pwait2(epfd, events, max, &timeout, mask);
+		if (n >= 0 || errno != ENOSYS)
+			return n < 0 ? -errno : n;
+	}
+	ms = timeout_ns < 0 ? -1 : timeout_ns / 1000000 >= INT32_MAX ? INT32_MAX : (int)((timeout_ns + 999999) / 1000000);
+	n = kernel_epoll_pwait(epfd, events, max, ms, mask);
+	return n < 0 ? -errno : n;
+}
+
+/* Spins until something shows up in shared memory. True: it did, or a handler ran. The lock is not held. */
+static bool spin_for_news(struct epset *set)
+{
+	uint64_t handlers = thread_self.handlers;
+	uint64_t end = clock_ticks() + (uint64_t)settings()->polling_time * clock_ticks_us;
+
+	do {
+		bool news;
+
+		critical_enter();
+		readiness_take();
+		news = set->queued || any_news();
+		for (int i = 0; i < 20 && !news; i++) {
+			cpu_relax();
+			news = any_news();
+		}
+		readiness_drop();
+		critical_exit();
+		if (news || thread_self.handlers != handlers) {
+			spin_result(true);
+			return true;
+		}
+	} while (clock_ticks() < end);
+	spin_result(false);
+	return false;
+}
+
+/* One look at everything, without sleeping. Lock held. */
+static int look(struct epset *set, int epfd, struct epoll_event *events, int max)
+{
+	int n, k;
+
+	set->round++;
+	for (int i = 0; i < NESTED_MAX; i++)
+		if (set->nested[i])
+			refresh(set->nested[i]);
+	drain_links(set);
+	n = collect(set, events, set->round % 8 ? max : max - max / 2);
+	if (n < max) {
+		k = (int)sys_call6(SYS_epoll_pwait, epfd, (long)(events + n), max - n, 0, 0, 8);
+		if (k < 0)
+			return n ? n : k;
+		if (k > 0)
+			n += sift(set, events + n, k);
+		if (n < max && k > 0)
+			n += collect(set, events + n, max - n);
+	}
+	return n;
+}
+
+static bool has_nested(const struct epset *set)
+{
+	for (int i = 0; i < NESTED_MAX; i++)
+		if (set->nested[i])
+			return true;
+	return false;
+}
+
+int epoll_wait_any(struct epset *set, int epfd, struct epoll_event *events, int max, int64_t timeout_ns,
+		   const sigset_t *mask)
+{
+	uint64_t deadline = timeout_ns > 0 ? clock_monotonic() + (uint64_t)timeout_ns : 0, handlers = thread_self.handlers;
+	bool spun = false, napped = false;
+	int n;
+
+	critical_enter();
+	readiness_take();
+	if (max <= 0 || max > INT32_MAX / (int)sizeof *events || !events || set->closed) {
+		readiness_drop();
+		critical_exit();
+		return kernel_wait(epfd, events, max, 0, mask);
+	}
+	set->users++;
+	for (;;) {
+		int64_t left_ns = timeout_ns;
+		bool announced = false;
+
+		if (set->special && set->sleeper.fd <= 0 && set->owner_pid != process_pid())
+			for (uint32_t i = 0; i < set->table_size; i++)
+				if (set->table[i] && set->table[i]->tagged)
+					listen_to(set, set->table[i]->conn);
+		n = 0;
+		if (set->special || has_nested(set)) {
+			n = look(set, epfd, events, max);
+			if (n || timeout_ns == 0)
+				break;
+		}
+		if (set->special && !spun && !mask && spin_worth()) {
+			bool news;
+
+			spun = true;
+			readiness_drop();
+			critical_exit();
+			news = spin_for_news(set);
+			critical_enter();
+			readiness_take();
+			if (thread_self.handlers != handlers) {
+				n = -EINTR;
+				break;
+			}
+			if (news)
+				continue;
+		}
+		if (deadline) {
+			uint64_t now = clock_monotonic();
+
+			left_ns = deadline > now ? (int64_t)(deadline - now) : 0;
+			if (left_ns == 0 && napped)
+				break;
+		}
+		if (set->special) {
+			announced = true;
+			sleeper_announce(&set->sleeper);
+			if (set->foreign ? foreign_ready(set) : set->queued || any_news()) {
+				sleeper_awake(&set->sleeper, false);
+				continue;
+			}
+			if (set->owner_pid != process_pid() && (left_ns < 0 || left_ns > FORKED_NAP_NS))
+				left_ns = FORKED_NAP_NS;
+		}
+		readiness_drop();
+		critical_exit();
+		n = kernel_wait(epfd, events, max, left_ns, mask);
+		critical_enter();
+		readiness_take();
+		if (announced && set->sleeper.fd > 0)
+			sleeper_awake(&set->sleeper, false);
+		napped = true;
+		if (n < 0)
+			break;
+		set->round++;
+		if (set->special && !set->closed) {
+			n = sift(set, events, n);
+			drain_links(set);
+			if (n < max)
+				n += collect(set, events + n, max - n);
+		}
+		if (n || timeout_ns == 0)
+			break;
+		if (!set->special && !deadline && timeout_ns >= 0)
+			break;
+		spun = true;
+	}
+	/* More is ready than was asked for, or a level stays: another sleeper, or the kernel's watch, must hear. */
+	if (set->queued && (set->watched || (n == max && sleeper_asleep(&set->sleeper))))
+		sleeper_ring(&set->sleeper);
+	set->users--;
+	readiness_drop();
+	critical_exit();
+	return n;
+}
+
+void epoll_forked(void)
+{
+	/* The sets are still shared with the parent, their bells are its own. */
+	for (struct epset *set = sets; set; set = set->next_set) {
+		if (set->sleeper.fd > 0)
+			own_fd_close(set->sleeper.fd);
+		memset(&set->sleeper, 0, sizeof set->sleeper);
+		set->users = 0;
+		set->watched = false;
+		set->foreign = set->special;
+	}
+}

@@ -1,0 +1,476 @@
+/* Waiting. DESIGN NOTES. Three steps, each only if the one before found nothing: look at shared memory (and at the kernel, with a
+ * zero timeout, for everything else); spin, for a bounded time and only while it pays; announce, look once more, and sleep in one
+ * kernel call that includes the thread's bell. A promoted connection's socket stays in that call for FIN and RST alone. */
+#include "poll.h"
+#include "config.h"
+#include "epoll.h"
+#include "fdtab.h"
+#include "kernel.h"
+#include "process.h"
+#include "stream.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/single_threaded.h>
+#include <sys/mman.h>
+
+#define SPIN_BURST 50         /* looks between two chances for signal handlers */
+#define SPIN_CREDIT_MAX 64
+#define SPIN_PROBE 64         /* a thread whose spins do not pay tries again after so many waits */
+#define NAP_NS 1000000        /* sleep where no bell could be had */
+#define LOCAL_FDS 64          /* poll arrays up to this size live on the stack */
+#define LOOK_KERNEL_US 20     /* a zero-timeout poll of promoted connections alone asks the kernel this often */
+
+/* --- what is ready --- */
+
+short conn_revents(struct conn *c, short events, size_t lowat)
+{
+	enum stage send = conn_send_stage(c), recv;
+	const short in = POLLIN | POLLRDNORM, out = POLLOUT | POLLWRNORM;
+	short revents = 0, kernel = 0;
+	bool settled = stream_settle(c), ended = false;
+
+	recv = conn_recv_stage(c);
+	if (load_relaxed(&c->shared->tcp_event) || !settled || recv != STAGE_RING || send != STAGE_RING ||
+	    (events & POLLPRI)) {
+		int k = kernel_poll_now(c->fd, POLLIN | POLLOUT | POLLPRI | POLLRDHUP | POLLRDNORM | POLLWRNORM);
+
+		if (k < 0)
+			return POLLNVAL;
+		kernel = (short)k;
+		revents |= kernel & (POLLERR | POLLHUP | POLLPRI | POLLRDHUP);
+		ended = kernel & (POLLERR | POLLHUP | POLLRDHUP);
+		if (ended)
+			store_relaxed(&c->shared->tcp_event, 1);
+	}
+	if (recv == STAGE_RING) {
+		uint64_t flags;
+		ssize_t bytes = ring_readable(&c->recv_ring, &flags);
+
+		if (bytes < 0 || bytes >= (ssize_t)lowat || ended || flags)
+			revents |= in;
+		if ((flags & TAIL_CLOSED) && bytes == 0 && !(kernel & POLLIN) && !ended)
+			revents &= ~in; /* back on TCP, where nothing waits */
+		if (flags & TAIL_FIN)
+			revents |= POLLRDHUP;
+	} else {
+		revents |= kernel & in;
+		if (recv == STAGE_MOVING && !(kernel & POLLIN) && lowat > 1 && stream_readable(c) >= lowat)
+			revents |= in;
+	}
+	if (send == STAGE_RING && !(kernel & (POLLERR | POLLHUP)) && !load_relaxed(&c->shared->shut_send)) {
+		ssize_t room = ring_writable(&c->send_ring);
+		uint64_t tail = load_relaxed(&conn_own(c)->tail);
+		bool gone = load_relaxed(&conn_peer(c)->closed) ||
+			    ((kernel & POLLRDHUP) && !(load_relaxed(&conn_peer(c)->tail) & TAIL_FIN));
+
+		if (room < (ssize_t)ring_low_room(&c->send_ring) && (events & out) && !gone) {
+			exchange(&conn_own(c)->want_space, 1);
+			room = ring_writable(&c->send_ring);
+		}
+		if (room < 0 || room >= (ssize_t)ring_low_room(&c->send_ring) || gone || (tail & TAIL_FLAGS)) {
+			revents |= out;
+			if (load_relaxed(&conn_own(c)->want_space))
+				store_relaxed(&conn_own(c)->want_space, 0);
+		}
+	} else {
+		revents |= kernel & out;
+	}
+	return revents & (events | POLLERR | POLLHUP);
+}
+
+short conn_kernel_events(struct conn *c, short events)
+{
+	enum stage recv = conn_recv_stage(c);
+	short mask = events & POLLPRI;
+
+	if (recv != STAGE_RING)
+		mask |= events & (POLLIN | POLLRDNORM | POLLRDHUP);
+	if (conn_send_stage(c) != STAGE_RING)
+		mask |= events & (POLLOUT | POLLWRNORM);
+	/* The end of a half-closed connection was seen: as a level it would wake us for ever. */
+	if (!load_relaxed(&c->shared->tcp_event))
+		mask |= POLLRDHUP;
+	return mask;
+}
+
+/* --- spinning --- */
+
+static __thread int spin_credit = SPIN_CREDIT_MAX / 2;
+static __thread unsigned spin_skipped;
+
+bool spin_worth(void)
+{
+	if (settings()->polling_time == 0 || spin_cpus == 1)
+		return false;
+	return spin_credit > 0 || ++spin_skipped % SPIN_PROBE == 0;
+}
+
+void spin_result(bool paid)
+{
+	if (paid)
+		spin_credit = spin_credit + 4 > SPIN_CREDIT_MAX ? SPIN_CREDIT_MAX : spin_credit + 4;
+	else if (spin_credit > 0)
+		spin_credit--;
+}
+
+static uint64_t spin_end(void)
+{
+	return clock_ticks() + (uint64_t)settings()->polling_time * clock_ticks_us;
+}
+
+static bool can_spin_for(struct conn *c, short events)
+{
+	if ((events & POLLIN) && conn_recv_stage(c) != STAGE_RING)
+		return false;
+	if ((events & POLLOUT) && conn_send_stage(c) != STAGE_RING)
+		return false;
+	return true;
+}
+
+/* The cheap part of conn_revents: shared memory only. */
+static inline bool ring_news(struct conn *c, short events, size_t lowat)
+{
+	if (events & POLLIN) {
+		uint64_t flags;
+
+		if (ring_readable(&c->recv_ring, &flags) >= (ssize_t)lowat || flags)
+			return true;
+	}
+	if ((events & POLLOUT) && (ring_writable(&c->send_ring) >= (ssize_t)ring_low_room(&c->send_ring) ||
+				   load_relaxed(&conn_peer(c)->closed)))
+		return true;
+	return load_relaxed(&c->shared->tcp_event);
+}
+
+/* --- one connection --- */
+
+/* What a wait interrupted by a signal must do: -EINTR, or 0 to go on, as the kernel decides for recv and send. */
+static int interrupted(uint64_t handlers, uint64_t interruptions, bool timed)
+{
+	if (thread_self.interruptions != interruptions || (timed && thread_self.handlers != handlers))
+		return -EINTR;
+	return 0;
+}
+
+static int wait_sleep(struct conn *c, int fd, short events, size_t lowat, uint64_t deadline_ns)
+{
+	struct thread *self = &thread_self;
+	uint64_t handlers = self->handlers, interruptions = self->interruptions, now;
+	uint32_t generation = c->generation;
+	bool bell = thread_ready_to_sleep() == 0 && sleeper_bell(&self->sleeper, c->link->own, false) >= 0, rung;
+	struct pollfd fds[2] = {{.fd = fd}, {.events = POLLIN}};
+	struct timespec timeout;
+	int64_t left_ns = FOREVER;
+	int n, error;
+
+	if (bell) {
+		conn_interest(c, sleeper_bell(&self->sleeper, c->link->own, false));
+		store_relaxed(&self->waiting, c);
+		sleeper_announce(&self->sleeper);
+		/* Again, now that nobody drops it from there any more. */
+		conn_interest(c, sleeper_bell(&self->sleeper, c->link->own, false));
+		fds[1].fd = self->sleeper.fd;
+	} else {
+		left_ns = NAP_NS;
+	}
+	if (conn_revents(c, events, lowat)) {
+		if (bell)
+			sleeper_awake(&self->sleeper, false);
+		store_relaxed(&self->waiting, NULL);
+		return 0;
+	}
+	fds[0].events = conn_kernel_events(c, events);
+	if (deadline_ns) {
+		now = clock_monotonic();
+		if (now >= deadline_ns) {
+			if (bell)
+				sleeper_awake(&self->sleeper, false);
+			store_relaxed(&self->waiting, NULL);
+			return -EAGAIN;
+		}
+		if (left_ns < 0 || (uint64_t)left_ns > deadline_ns - now)
+			left_ns = (int64_t)(deadline_ns - now);
+	}
+	if (left_ns >= 0) {
+		timeout.tv_sec = left_ns / 1000000000;
+		timeout.tv_nsec = left_ns % 1000000000;
+	}
+	count_add(&c->stats->sleeps, 1);
+	conn_put_keep(c);
+	n = kernel_ppoll(fds, bell ? 2 : 1, left_ns < 0 ? NULL : &timeout, NULL);
+	error = n < 0 ? -errno : 0;
+	rung = n > 0 && fds[1].revents;
+	if (!conn_get_again(c, generation, fd))
+		error = -EBADF;
+	store_relaxed(&self->waiting, NULL);
+	if (bell)
+		sleeper_awake(&self->sleeper, rung);
+	if (error == -EBADF)
+		return error;
+	if (n > 0 && fds[0].revents & (POLLRDHUP | POLLERR | POLLHUP))
+		store_relaxed(&c->shared->tcp_event, 1);
+	return error == -EINTR ? interrupted(handlers, interruptions, deadline_ns != 0) : error;
+}
+
+int conn_wait(struct conn *c, int fd, short events, size_t lowat, uint64_t deadline_ns)
+{
+	if (spin_worth() && can_spin_for(c, events)) {
+		uint64_t end = spin_end(), handlers = thread_self.handlers, interruptions = thread_self.interruptions;
+		uint32_t generation = c->generation;
+
+		for (;;) {
+			int error;
+
+			for (int i = 0; i < SPIN_BURST; i++) {
+				if (ring_news(c, events, lowat)) {
+					spin_result(true);
+					count_add(&c->stats->spins, 1);
+					return 0;
+				}
+				cpu_relax();
+			}
+			/* Let handlers in, and let the connection be closed. */
+			conn_put_keep(c);
+			error = interrupted(handlers, interruptions, deadline_ns != 0);
+			if (!conn_get_again(c, generation, fd))
+				error = -EBADF;
+			if (error < 0)
+				return error;
+			if (clock_ticks() > end)
+				break;
+		}
+		spin_result(false);
+	}
+	return wait_sleep(c, fd, events, lowat, deadline_ns);
+}
+
+/* --- many descriptors --- */
+
+bool poll_special(const struct pollfd *fds, nfds_t count)
+{
+	for (nfds_t i = 0; i < count; i++) {
+		uintptr_t word = fdtab_word(fds[i].fd);
+
+		if ((word & 3) == FD_EPOLL)
+			return true;
+		if ((word & 3) == FD_CONN) {
+			const struct conn *c = (const struct conn *)(word & ~(uintptr_t)3);
+
+			/* One that another thread may promote while we sleep counts too. */
+			if (conn_special(c) || (!load_relaxed(&c->never) && !__libc_single_threaded))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* One round over the connections: fills REVENTS for those that are special, and KERNEL's entry for everything. Returns how many
+ * are ready. ASLEEP: the thread's sleeper is announced: it is put into what the peers ring. *OTHERS: entries that only the kernel knows. */
+static int poll_look(const struct pollfd *fds, struct pollfd *kernel, nfds_t count, bool announce, nfds_t *others)
+{
+	int ready = 0;
+
+	*others = 0;
+	for (nfds_t i = 0; i < count; i++) {
+		struct conn *c;
+		struct epset *set;
+
+		kernel[i].fd = fds[i].fd;
+		kernel[i].events = fds[i].events;
+		kernel[i].revents = 0;
+		set = fdtab_epset(fds[i].fd);
+		if (set)
+			epoll_watched(set);
+		c = conn_get(fds[i].fd);
+		if (!c || !conn_special(c)) {
+			if (c)
+				conn_put(c);
+			++*others;
+			continue;
+		}
+		if (announce)
+			conn_interest(c, sleeper_bell(&thread_self.sleeper, c->link->own, false));
+		kernel[i].revents = conn_revents(c, fds[i].events, load_relaxed(&c->shared->recv_lowat));
+		kernel[i].events = conn_kernel_events(c, fds[i].events);
+		if (kernel[i].revents)
+			ready++;
+		conn_put(c);
+	}
+	return ready;
+}
+
+/* The kernel's answers for KERNEL are in: turns them into the caller's. */
+static int poll_merge(struct pollfd *fds, const struct pollfd *kernel, const short *ours, nfds_t count)
+{
+	int ready = 0;
+
+	for (nfds_t i = 0; i < count; i++) {
+		struct conn *c = conn_get(fds[i].fd);
+
+		fds[i].revents = kernel[i].revents;
+		if (c && conn_special(c)) {
+			if (kernel[i].revents & (POLLRDHUP | POLLERR | POLLHUP))
+				store_relaxed(&c->shared->tcp_event, 1);
+			fds[i].revents = ours[i];
+			if (kernel[i].revents & ~ours[i])
+				fds[i].revents = conn_revents(c, fds[i].events, load_relaxed(&c->shared->recv_lowat));
+		}
+		if (c)
+			conn_put(c);
+		if (fds[i].revents)
+			ready++;
+	}
+	return ready;
+}
+
+/* Interest must be in place before the announcement, so bells are claimed first. False: no bell, sleep in naps. */
+static bool poll_prepare(const struct pollfd *fds, nfds_t count)
+{
+	bool bells = thread_ready_to_sleep() == 0;
+
+	for (nfds_t i = 0; i < count && bells; i++) {
+		struct conn *c = conn_get(fds[i].fd);
+
+		if (c && conn_special(c)) {
+			int bell = sleeper_bell(&thread_self.sleeper, c->link->own, false);
+
+			conn_interest(c, bell);
+			bells = bell >= 0;
+		}
+		if (c)
+			conn_put(c);
+	}
+	return bells;
+}
+
+static bool spin_for_many(const struct pollfd *fds, nfds_t count, const sigset_t *mask)
+{
+	uint64_t end, handlers = thread_self.handlers;
+
+	/* With a signal mask of its own only the kernel can wait. Ordinary descriptors are asked every turn. */
+	if (mask || !spin_worth())
+		return false;
+	for (end = spin_end(); clock_ticks() < end;) {
+		for (nfds_t i = 0; i < count; i++) {
+			struct conn *c = conn_get(fds[i].fd);
+			bool news = c && conn_special(c) && can_spin_for(c, fds[i].events) &&
+				    ring_news(c, fds[i].events, load_relaxed(&c->shared->recv_lowat));
+
+			if (c)
+				conn_put(c);
+			if (news) {
+				spin_result(true);
+				return true;
+			}
+		}
+		if (thread_self.handlers != handlers)
+			return true;
+		cpu_relax();
+	}
+	spin_result(false);
+	return false;
+}
+
+static int poll_loop(struct pollfd *fds, struct pollfd *kernel, short *ours, nfds_t count, int64_t timeout_ns,
+		     const sigset_t *mask)
+{
+	static const struct timespec zero;
+	uint64_t deadline = timeout_ns > 0 ? clock_monotonic() + (uint64_t)timeout_ns : 0;
+	uint64_t handlers = thread_self.handlers;
+
+	for (bool spun = false;; spun = true) {
+		struct timespec left, *timeout = NULL;
+		bool bells, rung;
+		nfds_t others;
+		int n, error;
+
+		if (!poll_look(fds, kernel, count, false, &others) && timeout_ns) {
+			if (!spun && spin_for_many(fds, count, mask))
+				poll_look(fds, kernel, count, false, &others);
+			if (thread_self.handlers != handlers)
+				return -EINTR;
+		}
+		for (nfds_t i = 0; i < count; i++)
+			ours[i] = kernel[i].revents;
+		n = (int)sys_call5(SYS_ppoll, kernel, count, &zero, NULL, 8);
+		if (n < 0 && n != -EINTR)
+			return n;
+		n = poll_merge(fds, kernel, ours, count);
+		if (n || timeout_ns == 0)
+			return n;
+
+		critical_enter();
+		bells = poll_prepare(fds, count);
+		if (bells)
+			sleeper_announce(&thread_self.sleeper);
+		store_relaxed(&thread_self.polling, 1);
+		full_barrier();
+		n = poll_look(fds, kernel, count, bells, &others);
+		if (n) {
+			store_relaxed(&thread_self.polling, 0);
+			if (bells)
+				sleeper_awake(&thread_self.sleeper, false);
+			critical_exit();
+			continue;
+		}
+		if (deadline || !bells) {
+			uint64_t now = clock_monotonic(), ns = deadline > now ? deadline - now : 0;
+
+			if (!bells && (!deadline || ns > NAP_NS))
+				ns = NAP_NS;
+			left.tv_sec = (time_t)(ns / 1000000000);
+			left.tv_nsec = (long)(ns % 1000000000);
+			timeout = &left;
+		}
+		kernel[count].fd = bells ? thread_self.sleeper.fd : -1;
+		kernel[count].events = POLLIN;
+		kernel[count].revents = 0;
+		critical_exit();
+		n = kernel_ppoll(kernel, count + 1, timeout, mask);
+		error = n < 0 ? -errno : 0;
+		critical_enter();
+		store_relaxed(&thread_self.polling, 0);
+		rung = n > 0 && kernel[count].revents;
+		if (bells)
+			sleeper_awake(&thread_self.sleeper, rung);
+		critical_exit();
+		if (error < 0)
+			return error;
+		if (n == 0)
+			for (nfds_t i = 0; i < count; i++)
+				kernel[i].revents = 0;
+		memset(ours, 0, count * sizeof *ours);
+		n = poll_merge(fds, kernel, ours, count);
+		if (n)
+			return n;
+		if (deadline && clock_monotonic() >= deadline) {
+			n = poll_look(fds, kernel, count, false, &others);
+			for (nfds_t i = 0; i < count; i++)
+				fds[i].revents = kernel[i].revents;
+			return n;
+		}
+	}
+}
+
+int poll_wait(struct pollfd *fds, nfds_t count, int64_t timeout_ns, const sigset_t *mask)
+{
+	struct pollfd local[LOCAL_FDS + 1], *kernel = local;
+	short local_ours[LOCAL_FDS], *ours = local_ours;
+	size_t size = (count + 1) * (sizeof *kernel + sizeof *ours);
+	int n;
+
+	if (count > LOCAL_FDS) {
+		/* Not malloc: poll may be called from a signal handler. */
+		void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (map == MAP_FAILED)
+			return -ENOMEM;
+		kernel = map;
+		ours = (short *)(kernel + count + 1);
+	}
+	n = poll_loop(fds, kernel, ours, count, timeout_ns, mask);
+	if (kernel != local)
+		kernel_unmap(kernel, size);
+	return n;
+}

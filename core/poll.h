@@ -1,0 +1,33 @@
+/* Waiting for connections and anything else at once. */
+#ifndef RS_POLL_H
+#define RS_POLL_H
+
+#include "conn.h"
+
+#include <poll.h>
+
+#define FOREVER (-1ll)
+
+/* What poll(2) would report for C if one stream carried it. Only bits of EVENTS, and POLLERR, POLLHUP. LOWAT: bytes that
+ * make it readable. Arms the ring's room notification when POLLOUT is asked for and not given. */
+short conn_revents(struct conn *c, short events, size_t lowat);
+
+/* The events of C's socket that a kernel wait must include so that EVENTS cannot be missed. */
+short conn_kernel_events(struct conn *c, short events);
+
+/* Waits until C may have EVENTS, spinning first. The caller holds C, and holds it again afterwards, whatever is returned:
+ * 0 look again, -EAGAIN DEADLINE_NS (CLOCK_MONOTONIC, 0 none) passed, -EINTR a handler ran and the call must not be restarted,
+ * -EBADF the connection was closed meanwhile. */
+int conn_wait(struct conn *c, int fd, short events, size_t lowat, uint64_t deadline_ns);
+
+/* poll(2), ppoll(2): fds may mix everything. TIMEOUT_NS FOREVER or >= 0. Count or -errno. */
+int poll_wait(struct pollfd *fds, nfds_t count, int64_t timeout_ns, const sigset_t *mask);
+
+/* Whether poll_wait has anything to add to the kernel's poll for these. */
+bool poll_special(const struct pollfd *fds, nfds_t count);
+
+/* Whether spinning is worth it for this thread now, and how it went. */
+bool spin_worth(void);
+void spin_result(bool paid);
+
+#endif

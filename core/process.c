@@ -1,0 +1,112 @@
+/* The process and its forks. */
+#include "process.h"
+#include "bell.h"
+#include "config.h"
+#include "conn.h"
+#include "epoll.h"
+#include "fdtab.h"
+#include "kernel.h"
+#include "lock.h"
+#include "log.h"
+#include "stats.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static uint32_t pid;
+static uint64_t name[2];
+static struct process_mark no_mark = {1};
+struct process_mark *process_mark = &no_mark;
+bool process_exiting;
+bool process_filtered;
+
+uint32_t process_pid(void)
+{
+	return load_relaxed(&pid);
+}
+
+const uint64_t *process_name(void)
+{
+	return name;
+}
+
+bool process_is_us(void)
+{
+	return kernel_getpid() == process_pid();
+}
+
+void process_fork_prepare(void)
+{
+	conn_fork_prepare();
+}
+
+void process_fork_parent(int32_t child)
+{
+	conn_fork_parent(child);
+}
+
+void process_child_known(uint32_t child)
+{
+	critical_enter();
+	conn_fork_settle(child);
+	critical_exit();
+}
+
+static void renew(void)
+{
+	store_relaxed(&pid, kernel_getpid());
+	kernel_random(name, sizeof name);
+	process_mark->alive = 1;
+}
+
+void process_fork_child(void)
+{
+	renew();
+	thread_forget_others();
+	bell_forked();
+	epoll_forked();
+	conn_fork_child();
+}
+
+/* No handler ran before this fork: the locks may be anybody's, and the parent did not announce a new holder. */
+void process_notice_fork(void)
+{
+	int depth = thread_self.critical;
+
+	readiness_forked();
+	fdtab_lock.word = 0;
+	renew();
+	thread_forget_others();
+	bell_forked();
+	epoll_forked();
+	conn_fork_prepare();
+	conn_fork_child();
+	thread_self.critical = depth;
+}
+
+void process_exit(void)
+{
+	store_relaxed(&process_exiting, true);
+	if (process_is_us())
+		conn_exit();
+}
+
+static void warn(const char *sentence)
+{
+	log_at(LOG_WARN, "%s", sentence);
+}
+
+void process_init(void)
+{
+	void *mark = mmap(NULL, WIRE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (mark != MAP_FAILED && madvise(mark, WIRE_PAGE, MADV_WIPEONFORK) == 0) {
+		*(struct process_mark *)mark = no_mark;
+		process_mark = mark;
+	}
+	renew();
+	settings_load(warn);
+	stats_init();
+}

@@ -1,0 +1,396 @@
+/* Promotion. DESIGN NOTES. No byte of ours enters the TCP stream; what the two ends agree on is one word a direction. The
+ * receiver consents when no reader of its process is inside a blocking kernel read (gate: recv_stage is MOVING, then the
+ * count is looked at); the sender commits when no writer is inside a kernel write (gate: send_gate), with X, the number of bytes that TCP
+ * was given, from the kernel's own count. Both compare that count with what went through us: a difference
+ * means somebody moves bytes behind libc's back, and the connection stays where it is. test/model/promote.pml is this protocol. */
+#include "promote.h"
+#include "epoll.h"
+#include "kernel.h"
+#include "log.h"
+#include "process.h"
+#include "rendezvous.h"
+
+#include <errno.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#define TCP_STATE_ESTABLISHED 1
+
+static int tcp_info(int fd, struct tcp_info *info)
+{
+	socklen_t size = sizeof *info;
+	int error;
+
+	memset(info, 0, sizeof *info);
+	error = kernel_getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &size);
+	if (error < 0)
+		return error;
+	/* bytes_sent came last of what we need, in 4.19. */
+	return size >= offsetof(struct tcp_info, tcpi_bytes_retrans) + sizeof info->tcpi_bytes_retrans ? 0 : -ENOSYS;
+}
+
+int promote_written(int fd, uint64_t *position)
+{
+	struct tcp_info info;
+	int error = tcp_info(fd, &info);
+
+	if (error < 0)
+		return error;
+	*position = info.tcpi_bytes_sent - info.tcpi_bytes_retrans + info.tcpi_notsent_bytes;
+	return 0;
+}
+
+int promote_read(int fd, uint64_t *position)
+{
+	struct tcp_info before, after;
+	int waiting, error;
+
+	/* Two counters that move while we look: read until the first stands still around the second. */
+	for (int i = 0; i < 100; i++) {
+		error = tcp_info(fd, &before);
+		if (error == 0)
+			error = kernel_ioctl(fd, SIOCINQ, &waiting);
+		if (error == 0)
+			error = tcp_info(fd, &after);
+		if (error < 0)
+			return error;
+		if (before.tcpi_bytes_received == after.tcpi_bytes_received && before.tcpi_state == after.tcpi_state) {
+			/* A received FIN counts one. */
+			bool fin = after.tcpi_state == 8 || after.tcpi_state == 9 || after.tcpi_state == 11;
+
+			*position = after.tcpi_bytes_received - (uint64_t)waiting - fin;
+			return 0;
+		}
+	}
+	return -EAGAIN;
+}
+
+static bool established(int fd)
+{
+	struct tcp_info info;
+
+	return tcp_info(fd, &info) == 0 && info.tcpi_state == TCP_STATE_ESTABLISHED;
+}
+
+/* An inherited filter (containers have one) may allow what we do, or kill for it: a child finds out. */
+static bool filter_forbids(void)
+{
+	long child, status = 0;
+
+	if (sys_call2(SYS_prctl, PR_GET_SECCOMP, 0) <= 0)
+		return false;
+	child = sys_call5(SYS_clone, 0, 0, 0, 0, 0);
+	if (child == 0) {
+		bool ok = sys_call2(SYS_memfd_create, "rsocket-probe", 1) >= 0 &&
+			  kernel_socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0) >= 0 &&
+			  kernel_socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 4) >= 0 && kernel_poll_now(0, 0) >= 0;
+
+		for (;;)
+			sys_call1(SYS_exit_group, ok ? 0 : 1);
+	}
+	if (child < 0)
+		return true;
+	while (sys_call4(SYS_wait4, child, &status, __WALL, NULL) == -EINTR)
+		;
+	return (int)status != 0;
+}
+
+/* What only the kernel can carry, found once when the search begins. */
+static bool has_feature(int fd)
+{
+	int value = 0, flags = kernel_fcntl(fd, F_GETFL, 0);
+	char ulp[16] = "";
+	socklen_t size = sizeof value;
+
+	if (flags < 0 || (flags & O_ASYNC))
+		return true;
+	value = -1;
+	if (kernel_getsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &value, &size) == 0 && value >= 0)
+		return true;
+	value = 0, size = sizeof value;
+	if (kernel_getsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &value, &size) == 0 && value)
+		return true;
+	value = 0, size = sizeof value;
+	if (kernel_getsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &value, &size) == 0 && value)
+		return true;
+	value = 0, size = sizeof value;
+	if (kernel_getsockopt(fd, IPPROTO_TCP, TCP_INQ, &value, &size) == 0 && value)
+		return true;
+	size = sizeof ulp;
+	return kernel_getsockopt(fd, IPPROTO_TCP, TCP_ULP, ulp, &size) == 0 && size && ulp[0];
+}
+
+static uint64_t timeout_ns(int fd, int option)
+{
+	struct timeval tv = {0};
+	socklen_t size = sizeof tv;
+
+	if (kernel_getsockopt(fd, SOL_SOCKET, option, &tv, &size) < 0)
+		return 0;
+	return (uint64_t)tv.tv_sec * 1000000000ull + (uint64_t)tv.tv_usec * 1000;
+}
+
+static void attach(struct conn *c, int side, const struct meeting *m)
+{
+	struct conn_shared *s = c->shared;
+	int lowat = 1;
+	socklen_t size = sizeof lowat;
+	uint8_t *data = (uint8_t *)m->channel + WIRE_DATA_OFFSET;
+
+	if (settings()->polling_time)
+		kernel_init();
+	store_relaxed(&s->nonblock, (kernel_fcntl(c->fd, F_GETFL, 0) & O_NONBLOCK) != 0);
+	store_relaxed(&s->recv_timeout_ns, timeout_ns(c->fd, SO_RCVTIMEO));
+	store_relaxed(&s->send_timeout_ns, timeout_ns(c->fd, SO_SNDTIMEO));
+	kernel_getsockopt(c->fd, SOL_SOCKET, SO_RCVLOWAT, &lowat, &size);
+	store_relaxed(&s->recv_lowat, lowat < 1 ? 1u : (uint32_t)lowat);
+	c->channel = m->channel;
+	c->channel_size = m->channel_size;
+	c->side = side;
+	c->link = m->link;
+	c->slot = m->slot;
+	c->send_ring = (struct ring){.out = conn_own(c), .in = conn_peer(c), .data = data + (side ? m->capacity[0] : 0),
+				     .capacity = m->capacity[side], .populated = &s->populated};
+	c->recv_ring = (struct ring){.out = conn_peer(c), .in = conn_own(c), .data = data + (side ? 0 : m->capacity[0]),
+				     .capacity = m->capacity[!side]};
+	store_release(&c->attached, 1);
+}
+
+static void put_off(struct conn *c)
+{
+	uint64_t calls = c->stats->recv_calls + c->stats->send_calls, bytes = c->stats->recv_bytes + c->stats->send_bytes;
+	bool talking = c->rendezvous && c->rendezvous->fd >= 0;
+
+	/* Someone is there: look soon. Nobody yet: ever more rarely. */
+	c->next_calls = calls + (talking ? 1ull << c->tries / 2 : (uint64_t)settings()->promote_after_calls << c->tries);
+	c->next_bytes = bytes + ((uint64_t)settings()->promote_after_bytes << c->tries);
+	c->tries++;
+}
+
+static void search_end(struct conn *c)
+{
+	if (c->rendezvous)
+		rendezvous_free(c->rendezvous);
+	c->rendezvous = NULL;
+}
+
+static void attempt(struct conn *c)
+{
+	static int forbidden = -1;
+	struct meeting meeting;
+	enum reason reason;
+	bool retry;
+	int met;
+
+	if (c->tries > settings()->promote_tries) {
+		search_end(c);
+		conn_never(c, c->stats->reason == REASON_SEARCHING ? REASON_PEER_ABSENT : (enum reason)c->stats->reason);
+		return;
+	}
+	if (!conn_sole_holder(c)) {
+		conn_reason(c, REASON_SHARED);
+		put_off(c);
+		return;
+	}
+	if (load_relaxed(&forbidden) < 0)
+		store_relaxed(&forbidden, filter_forbids());
+	if (load_relaxed(&forbidden) || load_relaxed(&process_filtered)) {
+		search_end(c);
+		conn_never(c, REASON_SECCOMP);
+		return;
+	}
+	if (!c->rendezvous) {
+		if (has_feature(c->fd)) {
+			conn_never(c, REASON_SOCKET_FEATURE);
+			return;
+		}
+		if (rendezvous_full()) {
+			put_off(c);
+			return;
+		}
+		c->rendezvous = rendezvous_new(c, &reason, &retry);
+		if (!c->rendezvous) {
+			if (retry) {
+				conn_reason(c, reason);
+				put_off(c);
+			} else {
+				conn_never(c, reason);
+			}
+			return;
+		}
+		conn_reason(c, REASON_SEARCHING);
+	}
+	met = rendezvous_step(c->rendezvous, c, &meeting, &reason);
+	if (met > 0) {
+		attach(c, c->rendezvous->side, &meeting);
+		search_end(c);
+	} else if (met < 0) {
+		search_end(c);
+		conn_never(c, reason);
+	} else {
+		put_off(c);
+	}
+}
+
+void promote_attempt(struct conn *c)
+{
+	uint32_t idle = 0;
+
+	if (!compare_swap(&c->promoting, &idle, 1))
+		return;
+	if (promote_due(c))
+		attempt(c);
+	store_release(&c->promoting, 0);
+}
+
+void promote_cancel(struct conn *c)
+{
+	uint32_t idle = 0;
+
+	/* An attempt under way in another thread never sleeps. */
+	while (!compare_swap(&c->promoting, &idle, 1)) {
+		idle = 0;
+		sys_call0(SYS_sched_yield);
+	}
+	search_end(c);
+	store_release(&c->promoting, 0);
+}
+
+void promote_forked(struct conn *c)
+{
+	c->promoting = 0;
+	search_end(c);
+}
+
+static bool kernel_calls_under_way(const struct conn *c, const uint64_t *counter)
+{
+	uint64_t now = load_acquire(counter);
+
+	return (now >> 32) == c->generation && (uint32_t)now;
+}
+
+/* The first direction that leaves TCP. */
+static void promoted(struct conn *c)
+{
+	if (!c->stats->promoted_ns)
+		store_relaxed(&c->stats->promoted_ns, clock_realtime());
+	conn_reason(c, REASON_PROMOTED);
+}
+
+void promote_consent(struct conn *c)
+{
+	uint32_t stage = STAGE_TCP;
+	uint64_t word = WORD(WIRE_OFF, 0), position;
+
+	if (load_relaxed(&c->never) || !load_acquire(&conn_peer(c)->attached) || load_relaxed(&c->shared->shut_recv) ||
+	    load_relaxed(&process_filtered) || !conn_sole_holder(c))
+		return;
+	if (!compare_swap(&c->shared->recv_stage, &stage, STAGE_MOVING))
+		return;
+	if (kernel_calls_under_way(c, &c->kernel_readers) || !established(c->fd) || promote_read(c->fd, &position) < 0)
+		goto not_now;
+	if (position != load_acquire(&c->shared->recv_kernel)) {
+		conn_never(c, REASON_FOREIGN_IO);
+		goto not_now;
+	}
+	if (!epoll_convert(c)) {
+		conn_never(c, REASON_EPOLL_STALE);
+		goto not_now;
+	}
+	compare_swap(conn_recv_word(c), &word, WORD(WIRE_CONSENT, 0));
+	thread_wake_pollers();
+	return;
+
+not_now:
+	store_release(&c->shared->recv_stage, STAGE_TCP);
+}
+
+static bool corked(struct conn *c)
+{
+	int value = 0;
+	socklen_t size = sizeof value;
+
+	return load_relaxed(&c->corked) ||
+	       (kernel_getsockopt(c->fd, IPPROTO_TCP, TCP_CORK, &value, &size) == 0 && value);
+}
+
+bool promote_commit(struct conn *c)
+{
+	uint64_t word = load_acquire(conn_send_word(c)), x;
+
+	if (WORD_STATE(word) != WIRE_CONSENT || load_relaxed(&c->never) || load_relaxed(&c->shared->shut_send) ||
+	    conn_send_stage(c) != STAGE_TCP || load_relaxed(&process_filtered) || !conn_sole_holder(c))
+		return false;
+	exchange(&c->send_gate, 1);
+	if (kernel_calls_under_way(c, &c->kernel_writers) || corked(c) || !established(c->fd) ||
+	    promote_written(c->fd, &x) < 0)
+		goto not_now;
+	if (x != load_acquire(&c->shared->send_kernel)) {
+		conn_never(c, REASON_FOREIGN_IO);
+		goto not_now;
+	}
+	if (!epoll_convert(c)) {
+		conn_never(c, REASON_EPOLL_STALE);
+		goto not_now;
+	}
+	if (!compare_swap(conn_send_word(c), &word, WORD(WIRE_COMMITTED, x)))
+		goto not_now;
+	store_release(&c->shared->send_stage, STAGE_RING);
+	store_release(&c->send_gate, 0);
+	store_relaxed(&c->stats->send_transport, TRANSPORT_SHM);
+	promoted(c);
+	epoll_sync(c);
+	thread_wake_pollers();
+	return true;
+
+not_now:
+	store_release(&c->send_gate, 0);
+	return false;
+}
+
+void promote_return_send(struct conn *c, enum reason reason)
+{
+	conn_never(c, reason);
+	if (conn_send_stage(c) != STAGE_RING)
+		return;
+	ring_end(&c->send_ring, TAIL_CLOSED);
+	store_release(&c->shared->send_stage, STAGE_RETURNED);
+	store_relaxed(&c->stats->send_transport, TRANSPORT_TCP);
+	conn_notify(c);
+	epoll_sync(c);
+}
+
+int promote_return(struct conn *c, enum reason reason)
+{
+	uint64_t word, flags;
+	uint32_t moving = STAGE_MOVING;
+	ssize_t left = 0;
+
+	promote_cancel(c);
+	conn_never(c, reason);
+	if (!load_acquire(&c->attached))
+		return 0;
+	shared_lock_take(&c->shared->send_lock);
+	promote_return_send(c, reason);
+	shared_lock_drop(&c->shared->send_lock);
+
+	word = WORD(WIRE_CONSENT, 0);
+	if (compare_swap(conn_recv_word(c), &word, WORD(WIRE_OFF, 0)) || WORD_STATE(word) == WIRE_OFF) {
+		compare_swap(&c->shared->recv_stage, &moving, STAGE_TCP);
+	} else if (conn_recv_stage(c) != STAGE_RETURNED) {
+		ring_end(&c->recv_ring, TAIL_CLOSED);
+		left = ring_readable(&c->recv_ring, &flags);
+		if (left == 0) {
+			/* What TCP still holds from before X comes first, and what comes next follows it there. */
+			store_release(&c->shared->recv_stage, STAGE_RETURNED);
+			store_relaxed(&c->stats->recv_transport, TRANSPORT_TCP);
+		}
+		conn_notify(c);
+	}
+	epoll_sync(c);
+	return left ? -EBUSY : 0;
+}

@@ -1,0 +1,42 @@
+/* Promotion: finding the other end, proving it, agreeing, and switching each direction at its byte offset. Every step is
+ * non-blocking and happens inside calls that the application makes anyway; both ends may be one thread. */
+#ifndef RS_PROMOTE_H
+#define RS_PROMOTE_H
+
+#include "conn.h"
+
+/* After a kernel read or write on a connection that is not attached yet: an attempt if it is due. */
+void promote_attempt(struct conn *c);
+
+static inline bool promote_due(const struct conn *c)
+{
+	if (load_relaxed(&c->never) || load_relaxed(&c->attached))
+		return false;
+	return load_relaxed(&c->stats->recv_calls) + load_relaxed(&c->stats->send_calls) >= load_relaxed(&c->next_calls) ||
+	       load_relaxed(&c->stats->recv_bytes) + load_relaxed(&c->stats->send_bytes) >= load_relaxed(&c->next_bytes);
+}
+
+/* From inside a read, before it: lets the peer move its direction off TCP, if no kernel read is under way. */
+void promote_consent(struct conn *c);
+
+/* From inside a write, before it: moves our direction if the peer consented and no kernel write is under way. The caller
+ * holds the send lock. Returns whether the send stage is STAGE_RING now. */
+bool promote_commit(struct conn *c);
+
+/* Moves both directions back to TCP, for good: our own at once; the peer's as soon as it notices. Returns 0, or
+ * -EBUSY when bytes of the peer's still wait in the ring: only this process can read them. */
+int promote_return(struct conn *c, enum reason reason);
+
+/* Ours alone, with the send lock held. */
+void promote_return_send(struct conn *c, enum reason reason);
+
+/* Drops a search that is under way. */
+void promote_cancel(struct conn *c);
+/* The same in a forked child: closes the child's copies. */
+void promote_forked(struct conn *c);
+
+/* Positions in the TCP byte streams of FD, from the kernel. 0 or -errno. */
+int promote_written(int fd, uint64_t *position);
+int promote_read(int fd, uint64_t *position);
+
+#endif

@@ -1,0 +1,499 @@
+/* The rendezvous. DESIGN NOTES. Names live in the abstract unix namespace, so they share the lifetime and the network
+ * namespace of the TCP ports that they are made of. Who answers under a name proves nothing: the uid that the kernel reports for the unix
+ * peer must own the other end of this very 4-tuple, and the message must carry the cookie that the kernel gave that end. */
+#include "rendezvous.h"
+#include "config.h"
+#include "fdtab.h"
+#include "kernel.h"
+#include "log.h"
+#include "process.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/un.h>
+
+#define LISTENERS_MAX 256
+#define OVERFLOW_UID 65534u
+#define AUTO_CAPACITY_MAX (16ull << 20) /* more than loopback TCP was ever seen to hold (9.6 MB) */
+#define FDS_MAX 3
+
+static unsigned listeners;
+
+bool rendezvous_full(void)
+{
+	return load_relaxed(&listeners) >= LISTENERS_MAX;
+}
+
+static char *put_end(char *p, const uint8_t addr[16], uint16_t port)
+{
+	static const char hex[] = "0123456789abcdef";
+
+	for (int i = 0; i < 16; i++) {
+		*p++ = hex[addr[i] >> 4];
+		*p++ = hex[addr[i] & 15];
+	}
+	for (int shift = 12; shift >= 0; shift -= 4)
+		*p++ = hex[port >> shift & 15];
+	return p;
+}
+
+static socklen_t rendezvous_address(const struct rendezvous *r, struct sockaddr_un *un)
+{
+	static const char prefix[] = "rsocket-1-";
+	const struct tuple *t = &r->tuple;
+	char *p = un->sun_path;
+
+	un->sun_family = AF_UNIX;
+	*p++ = 0;
+	memcpy(p, prefix, sizeof prefix - 1);
+	p += sizeof prefix - 1;
+	*p++ = t->family == AF_INET ? '4' : '6';
+	/* The lower end first, from both ends' view. */
+	p = r->side == 0 ? put_end(p, t->local, t->local_port) : put_end(p, t->peer, t->peer_port);
+	p = r->side == 0 ? put_end(p, t->peer, t->peer_port) : put_end(p, t->local, t->local_port);
+	return (socklen_t)(p - (char *)un);
+}
+
+static int unix_socket(void)
+{
+	return own_fd(kernel_socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+}
+
+static bool local_address(const struct tuple *t)
+{
+	static const uint8_t loopback6[16] = {[15] = 1};
+
+	return memcmp(t->local, t->peer, 16) == 0 ||
+	       (t->family == AF_INET ? t->peer[0] == 127 : memcmp(t->peer, loopback6, 16) == 0);
+}
+
+static int listen_here(struct rendezvous *r)
+{
+	struct sockaddr_un un;
+	socklen_t size = rendezvous_address(r, &un);
+	int fd = unix_socket(), error;
+
+	if (fd < 0)
+		return fd;
+	error = (int)sys_call3(SYS_bind, fd, &un, size);
+	if (error == 0)
+		error = (int)sys_call2(SYS_listen, fd, 4);
+	if (error < 0) {
+		own_fd_close(fd);
+		return error;
+	}
+	fetch_add(&listeners, 1);
+	r->listener = fd;
+	return 0;
+}
+
+struct rendezvous *rendezvous_new(struct conn *c, enum reason *reason, bool *retry)
+{
+	struct rendezvous *r;
+	struct tuple t;
+	struct diag_owner owner = {0};
+	int error = tuple_of(c->fd, &t), order;
+
+	*retry = false;
+	if (error < 0) {
+		*retry = error == -ENOTCONN;
+		*reason = error == -ENOTCONN ? REASON_NEW : REASON_SOCKET_FEATURE;
+		return NULL;
+	}
+	c->stats->family = t.family;
+	c->stats->local_port = t.local_port;
+	c->stats->peer_port = t.peer_port;
+	memcpy(c->stats->local_addr, t.local, 16);
+	memcpy(c->stats->peer_addr, t.peer, 16);
+	if (settings()->transport == TRANSPORT_SETTING_TCP) {
+		*reason = REASON_SETTING;
+		return NULL;
+	}
+	order = memcmp(t.local, t.peer, 16);
+	if (order == 0)
+		order = (int)t.local_port - t.peer_port;
+	if (order == 0) {
+		*reason = REASON_SELF;
+		return NULL;
+	}
+	error = diag_peer(&t, &owner);
+	if (error == -ENOENT || (error < 0 && !local_address(&t))) {
+		*reason = REASON_REMOTE;
+		return NULL;
+	}
+	r = calloc(1, sizeof *r);
+	if (!r) {
+		*reason = REASON_NO_MEMORY;
+		return NULL;
+	}
+	r->side = order < 0 ? 0 : 1;
+	r->listener = r->fd = -1;
+	r->tuple = t;
+	r->owner_known = error == 0;
+	r->owner = owner;
+	if (r->side == 0) {
+		error = listen_here(r);
+		if (error < 0) {
+			/* In use: a squatter, or the remains of an older connection that are about to go. */
+			*retry = error == -EADDRINUSE;
+			*reason = error == -EADDRINUSE ? REASON_OTHER_USER : REASON_NO_MEMORY;
+			free(r);
+			return NULL;
+		}
+	}
+	return r;
+}
+
+void rendezvous_free(struct rendezvous *r)
+{
+	if (r->listener >= 0) {
+		own_fd_close(r->listener);
+		fetch_sub(&listeners, 1);
+	}
+	own_fd_close(r->fd);
+	free(r);
+}
+
+/* Whether the process at the other end of the unix socket FD may be our TCP peer. */
+static bool proven(const struct rendezvous *r, int fd)
+{
+	struct ucred cred;
+	socklen_t size = sizeof cred;
+
+	if (kernel_getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0 || cred.uid == OVERFLOW_UID)
+		return false;
+	if (r->owner_known)
+		return cred.uid == r->owner.uid;
+	return cred.uid == (uint32_t)sys_call0(SYS_geteuid);
+}
+
+static bool proven_cookie(const struct rendezvous *r, uint64_t cookie)
+{
+	return !r->owner_known || cookie == r->owner.cookie;
+}
+
+static ssize_t message_send(int fd, const void *message, size_t size, const int *fds, unsigned count)
+{
+	union {
+		struct cmsghdr head;
+		char space[CMSG_SPACE(FDS_MAX * sizeof(int))];
+	} control = {0};
+	struct iovec iov = {(void *)(uintptr_t)message, size};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control};
+
+	msg.msg_controllen = CMSG_SPACE(count * sizeof(int));
+	control.head.cmsg_level = SOL_SOCKET;
+	control.head.cmsg_type = SCM_RIGHTS;
+	control.head.cmsg_len = CMSG_LEN(count * sizeof(int));
+	memcpy(CMSG_DATA(&control.head), fds, count * sizeof(int));
+	return kernel_sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void fds_close(int *fds, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (fds[i] >= 0)
+			sys_close(fds[i]);
+}
+
+/* Receives one message of exactly SIZE bytes with exactly COUNT descriptors. 0, -EAGAIN, or -EPROTO (also at its end). */
+static int message_receive(int fd, void *message, size_t size, int *fds, unsigned count)
+{
+	union {
+		struct cmsghdr head;
+		char space[CMSG_SPACE(FDS_MAX * sizeof(int))];
+	} control;
+	struct iovec iov = {message, size};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+	ssize_t n = kernel_recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	unsigned got = 0;
+
+	if (n < 0)
+		return n == -EAGAIN ? -EAGAIN : -EPROTO;
+	if (msg.msg_controllen >= sizeof control.head && control.head.cmsg_level == SOL_SOCKET &&
+	    control.head.cmsg_type == SCM_RIGHTS) {
+		got = (unsigned)((control.head.cmsg_len - CMSG_LEN(0)) / sizeof(int));
+		memcpy(fds, CMSG_DATA(&control.head), got * sizeof(int));
+	}
+	if ((size_t)n == size && got == count && !(msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
+		return 0;
+	fds_close(fds, got);
+	return -EPROTO;
+}
+
+static uint64_t round_up(uint64_t size)
+{
+	uint64_t power = WIRE_CAPACITY_MIN;
+
+	while (power < size && power < WIRE_CAPACITY_MAX)
+		power *= 2;
+	return power;
+}
+
+/* The most that the kernel would let a buffer of FD grow to: its size if the program fixed it (SO_BUF_LOCK), else the system's. */
+static uint64_t buffer_limit(int fd, int option, int lock_bit, const char *path, uint64_t fallback)
+{
+	uint32_t locks = 0;
+	int size = 0, file;
+	socklen_t length = sizeof locks;
+	char text[64] = "", *end = text;
+	uint64_t limit = 0;
+
+	if (kernel_getsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &locks, &length) == 0 && (locks & (uint32_t)lock_bit)) {
+		length = sizeof size;
+		if (kernel_getsockopt(fd, SOL_SOCKET, option, &size, &length) == 0 && size > 0)
+			return (uint64_t)size;
+	}
+	file = sys_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+	if (file >= 0) {
+		sys_read(file, text, sizeof text - 1);
+		sys_close(file);
+		for (int i = 0; i < 3; i++)
+			limit = strtoull(end, &end, 10);
+	}
+	return limit ? limit : fallback;
+}
+
+/* What this end asks of the rings. */
+static void capacity_wanted(struct conn *c, int side, uint64_t capacity[2])
+{
+	if (settings()->ring_size) {
+		capacity[0] = capacity[1] = (uint64_t)settings()->ring_size;
+		return;
+	}
+	capacity[side] = buffer_limit(c->fd, SO_SNDBUF, 1, "/proc/sys/net/ipv4/tcp_wmem", 4u << 20);
+	capacity[!side] = buffer_limit(c->fd, SO_RCVBUF, 2, "/proc/sys/net/ipv4/tcp_rmem", 6u << 20);
+}
+
+static uint64_t capacity_agreed(uint64_t mine, uint64_t theirs)
+{
+	uint64_t most = settings()->ring_size ? WIRE_CAPACITY_MAX : AUTO_CAPACITY_MAX;
+	uint64_t sum = settings()->ring_size ? mine : mine + (theirs > WIRE_CAPACITY_MAX ? WIRE_CAPACITY_MAX : theirs);
+
+	return round_up(sum > most ? most : sum);
+}
+
+static size_t channel_bytes(const uint64_t capacity[2])
+{
+	return WIRE_DATA_OFFSET + ((capacity[0] + capacity[1] + WIRE_PAGE - 1) & ~(uint64_t)(WIRE_PAGE - 1));
+}
+
+static uint64_t own_cookie(struct conn *c)
+{
+	uint64_t cookie = 0;
+	socklen_t size = sizeof cookie;
+
+	kernel_getsockopt(c->fd, SOL_SOCKET, SO_COOKIE, &cookie, &size);
+	return cookie;
+}
+
+static enum reason memory_reason(int error)
+{
+	return error == -EINVAL || error == -ENOSYS ? REASON_OLD_KERNEL : REASON_NO_MEMORY;
+}
+
+/* Side 0: HELLO arrived with the peer's bell page; makes the channel and answers. */
+static int grant(struct rendezvous *r, struct conn *c, const struct wire_hello *hello, int bells_fd, struct meeting *m,
+		 enum reason *reason)
+{
+	struct wire_grant answer = {.magic = WIRE_MAGIC, .version = WIRE_VERSION};
+	struct bell_page *own;
+	uint64_t wanted[2];
+	int fd = -1, error = 0;
+	void *map;
+
+	*reason = REASON_NO_MEMORY;
+	own = bell_page_own(&error);
+	if (!own)
+		goto failed;
+	capacity_wanted(c, 0, wanted);
+	for (int i = 0; i < 2; i++)
+		m->capacity[i] = capacity_agreed(wanted[i], hello->capacity[i]);
+	m->channel_size = channel_bytes(m->capacity);
+	error = kernel_memory_new("rsocket-channel", m->channel_size, 0, &fd, &map);
+	if (error < 0)
+		goto failed;
+	error = (int)sys_call4(SYS_fallocate, fd, 0, 0, WIRE_PAGE);
+	if (error < 0)
+		goto unmap;
+	m->channel = map;
+	m->channel->version = WIRE_VERSION;
+	memcpy(m->channel->capacity, m->capacity, sizeof m->capacity);
+	m->channel->magic = WIRE_MAGIC;
+	m->channel->side[0].attached = 1;
+
+	readiness_take();
+	m->link = link_grant(hello->process, own, bells_fd, hello->family, c, &m->slot, &error);
+	readiness_drop();
+	if (!m->link)
+		goto unmap;
+	answer.slot = m->slot;
+	answer.cookie = own_cookie(c);
+	memcpy(answer.process, process_name(), sizeof answer.process);
+	memcpy(answer.family, own->map->family, sizeof answer.family);
+	memcpy(answer.link, m->link->id, sizeof answer.link);
+	error = (int)message_send(r->fd, &answer, sizeof answer, (const int[]){own->fd, fd, m->link->fd}, 3);
+	if (error < 0)
+		goto unlink;
+	own_fd_close(fd);
+	return 1;
+
+unlink:
+	readiness_take();
+	link_put(m->link, m->slot, c);
+	readiness_drop();
+unmap:
+	own_fd_close(fd);
+	kernel_unmap(map, m->channel_size);
+failed:
+	*reason = memory_reason(error);
+	return error;
+}
+
+/* Side 1: the answer came with bell page, channel, link. */
+static int accept_grant(struct conn *c, const struct wire_grant *answer, const int fds[3], struct meeting *m,
+			enum reason *reason)
+{
+	struct bell_page *own;
+	struct wire_channel head;
+	int error = 0;
+	void *map;
+
+	*reason = REASON_PROTOCOL;
+	if (sys_pread(fds[1], &head, sizeof head, 0) != sizeof head || head.magic != WIRE_MAGIC ||
+	    head.version != WIRE_VERSION)
+		return -EPROTO;
+	for (int i = 0; i < 2; i++) {
+		uint64_t capacity = head.capacity[i];
+
+		if (capacity < WIRE_CAPACITY_MIN || capacity > WIRE_CAPACITY_MAX || (capacity & (capacity - 1)))
+			return -EPROTO;
+		m->capacity[i] = capacity;
+	}
+	m->channel_size = channel_bytes(m->capacity);
+	error = kernel_memory_map(fds[1], m->channel_size, 0, PROT_READ | PROT_WRITE, &map);
+	if (error < 0) {
+		*reason = error == -ENOMEM ? REASON_NO_MEMORY : REASON_PROTOCOL;
+		return error;
+	}
+	m->channel = map;
+	own = bell_page_own(&error);
+	readiness_take();
+	m->link = own ? link_join(answer->link, fds[2], own, fds[0], answer->family, c, answer->slot, &error) : NULL;
+	readiness_drop();
+	if (!m->link) {
+		kernel_unmap(map, m->channel_size);
+		*reason = error == -EPROTO ? REASON_PROTOCOL : memory_reason(error);
+		return error;
+	}
+	store_release(&m->channel->side[1].attached, 1);
+	return 1;
+}
+
+static int step_listener(struct rendezvous *r, struct conn *c, struct meeting *m, enum reason *reason)
+{
+	struct wire_hello hello;
+	int fds[FDS_MAX], error;
+
+	/* A few strangers a step: a flood of them costs us a bounded time and the search goes on. */
+	for (int i = 0; i < 4; i++) {
+		if (r->fd < 0) {
+			r->fd = own_fd((int)sys_call4(SYS_accept4, r->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
+			if (r->fd < 0)
+				return 0;
+			if (!proven(r, r->fd)) {
+				conn_reason(c, REASON_OTHER_USER);
+				own_fd_close(r->fd);
+				r->fd = -1;
+				continue;
+			}
+		}
+		error = message_receive(r->fd, &hello, sizeof hello, fds, 1);
+		if (error == -EAGAIN)
+			return 0;
+		if (error == 0) {
+			if (hello.magic == WIRE_MAGIC && hello.version == WIRE_VERSION && proven_cookie(r, hello.cookie)) {
+				error = grant(r, c, &hello, fds[0], m, reason);
+				fds_close(fds, 1);
+				return error;
+			}
+			fds_close(fds, 1);
+		}
+		own_fd_close(r->fd);
+		r->fd = -1;
+	}
+	return 0;
+}
+
+static int say_hello(struct rendezvous *r, struct conn *c, enum reason *reason)
+{
+	struct wire_hello hello = {.magic = WIRE_MAGIC, .version = WIRE_VERSION};
+	struct sockaddr_un un;
+	socklen_t size = rendezvous_address(r, &un);
+	struct bell_page *own;
+	int error = 0;
+
+	own = bell_page_own(&error);
+	if (!own) {
+		*reason = memory_reason(error);
+		return error;
+	}
+	r->fd = unix_socket();
+	if (r->fd < 0)
+		return 0;
+	if (sys_call3(SYS_connect, r->fd, &un, size) < 0)
+		goto later;
+	if (!proven(r, r->fd)) {
+		conn_reason(c, REASON_OTHER_USER);
+		goto later;
+	}
+	memcpy(hello.process, process_name(), sizeof hello.process);
+	memcpy(hello.family, own->map->family, sizeof hello.family);
+	hello.cookie = own_cookie(c);
+	capacity_wanted(c, 1, hello.capacity);
+	if (message_send(r->fd, &hello, sizeof hello, &own->fd, 1) < 0)
+		goto later;
+	r->hello_sent = true;
+	return 0;
+
+later:
+	own_fd_close(r->fd);
+	r->fd = -1;
+	return 0;
+}
+
+static int step_connector(struct rendezvous *r, struct conn *c, struct meeting *m, enum reason *reason)
+{
+	struct wire_grant answer;
+	int fds[FDS_MAX], error;
+
+	if (!r->hello_sent) {
+		error = say_hello(r, c, reason);
+		if (error < 0 || !r->hello_sent)
+			return error;
+	}
+	error = message_receive(r->fd, &answer, sizeof answer, fds, 3);
+	if (error == -EAGAIN)
+		return 0;
+	if (error == 0) {
+		error = -EPROTO;
+		*reason = REASON_PROTOCOL;
+		if (answer.magic == WIRE_MAGIC && answer.version == WIRE_VERSION && proven_cookie(r, answer.cookie))
+			error = accept_grant(c, &answer, fds, m, reason);
+		fds_close(fds, 3);
+		return error;
+	}
+	/* It hung up: its listener was closed, or it could not. Search on. */
+	own_fd_close(r->fd);
+	r->fd = -1;
+	r->hello_sent = false;
+	return 0;
+}
+
+int rendezvous_step(struct rendezvous *r, struct conn *c, struct meeting *m, enum reason *reason)
+{
+	return r->side == 0 ? step_listener(r, c, m, reason) : step_connector(r, c, m, reason);
+}

@@ -1,0 +1,38 @@
+/* Finding the other end of a connection and proving that it is: no daemon, no registry, the 4-tuple is the address.
+ * The end whose (address, port) sorts lower (side 0) listens on an abstract unix name made of it, the other one connects. */
+#ifndef RS_RENDEZVOUS_H
+#define RS_RENDEZVOUS_H
+
+#include "conn.h"
+#include "diag.h"
+
+struct rendezvous {
+	int side;
+	int listener; /* side 0; -1: none */
+	int fd;       /* to the peer; -1: none */
+	bool hello_sent;
+	struct tuple tuple;
+	bool owner_known;
+	struct diag_owner owner; /* of the peer's end, if known */
+};
+
+/* What both ends agreed on. */
+struct meeting {
+	struct wire_channel *channel;
+	size_t channel_size;
+	uint64_t capacity[2];
+	struct link *link;
+	uint32_t slot;
+};
+
+/* A search for C's peer. NULL and *REASON; *RETRY: worth trying later. */
+struct rendezvous *rendezvous_new(struct conn *c, enum reason *reason, bool *retry);
+void rendezvous_free(struct rendezvous *r);
+
+/* One non-blocking step. 1 and *MEETING: met. 0: not yet. -errno and *REASON: never. */
+int rendezvous_step(struct rendezvous *r, struct conn *c, struct meeting *meeting, enum reason *reason);
+
+/* True once this process may not hold more listeners; the caller tries later. */
+bool rendezvous_full(void);
+
+#endif

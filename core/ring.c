@@ -1,0 +1,333 @@
+/* The byte ring of ring.h. DESIGN NOTES. A drained ring starts again at data offset 0 once it has left its first
+ * RING_HOT bytes: small exchanges stay in a few pages and in the cache, whatever the capacity. The producer moves `base` then, while
+ * nobody can be reading: head equals tail, and a consumer that still copies old bytes fails to claim them. */
+#include "ring.h"
+#include "barrier.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define RING_HOT 16384u
+#define RING_GROW_MAX (1u << 20)
+#define RACES_MAX 1000 /* lost races after which it is not siblings but a hostile peer that moves head */
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+int iov_walk_init(struct iov_walk *walk, const struct iovec *iov, int count)
+{
+	size_t total = 0;
+
+	if (count < 0 || count > IOV_MAX)
+		return -EINVAL;
+	for (int i = 0; i < count; i++) {
+		if (iov[i].iov_len > SSIZE_MAX - total)
+			return -EINVAL;
+		total += iov[i].iov_len;
+	}
+	walk->iov = iov;
+	walk->offset = 0;
+	walk->left = total;
+	return 0;
+}
+
+void iov_walk_skip(struct iov_walk *walk, size_t size)
+{
+	walk->left -= size;
+	while (size) {
+		size_t here = walk->iov->iov_len - walk->offset;
+
+		if (size < here) {
+			walk->offset += size;
+			return;
+		}
+		size -= here;
+		walk->iov++;
+		walk->offset = 0;
+	}
+}
+
+void iov_copy_in(void *to, struct iov_walk *from, size_t size)
+{
+	char *p = to;
+
+	while (size) {
+		size_t here = from->iov->iov_len - from->offset;
+		size_t n = size < here ? size : here;
+
+		memcpy(p, (const char *)from->iov->iov_base + from->offset, n);
+		p += n;
+		size -= n;
+		iov_walk_skip(from, n);
+		if (n == 0) { /* an empty element */
+			from->iov++;
+			from->offset = 0;
+		}
+	}
+}
+
+void iov_copy_out(struct iov_walk *to, const void *from, size_t size)
+{
+	const char *p = from;
+
+	while (size) {
+		size_t here = to->iov->iov_len - to->offset;
+		size_t n = size < here ? size : here;
+
+		memcpy((char *)to->iov->iov_base + to->offset, p, n);
+		p += n;
+		size -= n;
+		iov_walk_skip(to, n);
+		if (n == 0) {
+			to->iov++;
+			to->offset = 0;
+		}
+	}
+}
+
+static int tail_error(uint64_t tail)
+{
+	return tail & TAIL_FIN ? -EPIPE : -ESTALE;
+}
+
+/* Makes sure pages exist up to data offset END, so that no store is ever killed for want of memory. */
+static int populate(struct ring *r, uint64_t end)
+{
+	uint64_t have = load_relaxed(r->populated), grow, want;
+
+	if (end <= have)
+		return 0;
+	grow = have < WIRE_PAGE ? WIRE_PAGE : have < RING_GROW_MAX ? have : RING_GROW_MAX;
+	want = have + grow > end ? have + grow : end;
+	want = (want + WIRE_PAGE - 1) & ~(uint64_t)(WIRE_PAGE - 1);
+	if (r->capacity >= WIRE_PAGE) {
+		if (want > r->capacity)
+			want = r->capacity;
+		/* EINVAL: a kernel before 5.14 has no such advice; there the first store finds out. */
+		if (madvise(r->data + have, want - have, MADV_POPULATE_WRITE) < 0 && errno != EINVAL)
+			return -ENOMEM;
+	}
+	store_relaxed(r->populated, want);
+	return 0;
+}
+
+/* The producer's view: *TAIL, data offset *OFFSET of it, and room (> 0); or an error. */
+static ssize_t producer_room(struct ring *r, uint64_t *tail, uint64_t *offset)
+{
+	uint64_t t = load_relaxed(&r->out->tail), used, mask = r->capacity - 1;
+
+	if (t & TAIL_FLAGS)
+		return tail_error(t);
+	*offset = (t - load_relaxed(&r->out->base)) & mask;
+	used = t - r->seen;
+	if (used >= r->capacity || (*offset >= RING_HOT && t - r->checked >= WIRE_PAGE)) {
+		r->seen = load_acquire(&r->in->head);
+		r->checked = t;
+		used = t - r->seen;
+		if (used > r->capacity)
+			return -EPROTO;
+		if (used == r->capacity)
+			return -EAGAIN;
+		if (used == 0 && *offset >= RING_HOT) {
+			store_relaxed(&r->out->base, t);
+			*offset = 0;
+		}
+	}
+	*tail = t;
+	return (ssize_t)(r->capacity - used);
+}
+
+static int publish(struct ring *r, uint64_t tail, size_t size)
+{
+	uint64_t expect = tail;
+
+	if (compare_swap(&r->out->tail, &expect, tail + size))
+		return 0;
+	return expect & TAIL_FLAGS ? tail_error(expect) : -EPROTO;
+}
+
+ssize_t ring_push(struct ring *r, struct iov_walk *from)
+{
+	struct iov_walk walk = *from;
+	uint64_t tail, offset;
+	ssize_t room = producer_room(r, &tail, &offset);
+	size_t size, first;
+	int error;
+
+	if (room < 0)
+		return room;
+	size = (size_t)room < walk.left ? (size_t)room : walk.left;
+	if (size > RING_CHUNK)
+		size = RING_CHUNK;
+	first = r->capacity - offset < size ? r->capacity - offset : size;
+	error = populate(r, offset + first);
+	if (error < 0)
+		return error;
+	iov_copy_in(r->data + offset, &walk, first);
+	if (first < size)
+		iov_copy_in(r->data, &walk, size - first);
+	error = publish(r, tail, size);
+	if (error < 0)
+		return error;
+	*from = walk;
+	return (ssize_t)size;
+}
+
+void *ring_reserve(struct ring *r, size_t *size, int *error)
+{
+	uint64_t tail, offset;
+	ssize_t room = producer_room(r, &tail, &offset);
+
+	if (room < 0) {
+		*error = (int)room;
+		return NULL;
+	}
+	*size = (size_t)room < RING_CHUNK ? (size_t)room : RING_CHUNK;
+	if (*size > r->capacity - offset)
+		*size = r->capacity - offset;
+	*error = populate(r, offset + *size);
+	return *error < 0 ? NULL : r->data + offset;
+}
+
+int ring_publish(struct ring *r, size_t size)
+{
+	return publish(r, load_relaxed(&r->out->tail) & ~TAIL_FLAGS, size);
+}
+
+/* The consumer's view: *HEAD and bytes that can be read there (> 0); or an error. */
+static ssize_t consumer_bytes(struct ring *r, uint64_t *head)
+{
+	uint64_t h = load_acquire(&r->in->head), tail, bytes = load_relaxed(&r->seen) - h;
+
+	*head = h;
+	if (bytes - 1 < r->capacity) {
+		/* An acquire of our own: SEEN may have been stored by another thread that acquired it. */
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		return (ssize_t)bytes;
+	}
+	tail = load_acquire(&r->out->tail);
+	bytes = TAIL_POSITION(tail) - h;
+	if (bytes - 1 < r->capacity) {
+		store_release(&r->seen, TAIL_POSITION(tail));
+		return (ssize_t)bytes;
+	}
+	if (bytes)
+		return -EPROTO;
+	return tail & TAIL_CLOSED ? -ESTALE : tail & TAIL_FIN ? -EPIPE : -EAGAIN;
+}
+
+static void copy_from(struct ring *r, uint64_t head, struct iov_walk *to, size_t size)
+{
+	uint64_t offset = (head - load_relaxed(&r->out->base)) & (r->capacity - 1);
+	size_t first = r->capacity - offset < size ? r->capacity - offset : size;
+
+	iov_copy_out(to, r->data + offset, first);
+	if (first < size)
+		iov_copy_out(to, r->data, size - first);
+}
+
+ssize_t ring_pull(struct ring *r, struct iov_walk *to, size_t max)
+{
+	for (int race = 0; race < RACES_MAX; race++) {
+		struct iov_walk walk = {0};
+		uint64_t head;
+		ssize_t bytes = consumer_bytes(r, &head);
+
+		if (bytes < 0)
+			return bytes;
+		if ((size_t)bytes > max)
+			bytes = (ssize_t)max;
+		if (bytes > RING_CHUNK)
+			bytes = RING_CHUNK;
+		if (to) {
+			walk = *to;
+			copy_from(r, head, &walk, (size_t)bytes);
+		}
+		if (ring_consume(r, head, (size_t)bytes)) {
+			if (to)
+				*to = walk;
+			return bytes;
+		}
+	}
+	return -EPROTO;
+}
+
+ssize_t ring_peek(struct ring *r, struct iov_walk *to)
+{
+	for (int race = 0; race < RACES_MAX; race++) {
+		struct iov_walk walk = *to;
+		uint64_t head, tail;
+		ssize_t bytes = consumer_bytes(r, &head);
+
+		if (bytes < 0)
+			return bytes;
+		/* A peek wants all there is, not what was once seen. */
+		tail = TAIL_POSITION(load_acquire(&r->out->tail));
+		if (tail - head > r->capacity)
+			return -EPROTO;
+		bytes = (ssize_t)(tail - head);
+		if ((size_t)bytes > walk.left)
+			bytes = (ssize_t)walk.left;
+		copy_from(r, head, &walk, (size_t)bytes);
+		full_barrier();
+		if (load_relaxed(&r->in->head) == head) {
+			*to = walk;
+			return bytes;
+		}
+	}
+	return -EPROTO;
+}
+
+const void *ring_next(struct ring *r, size_t *size, uint64_t *head, int *error)
+{
+	ssize_t bytes = consumer_bytes(r, head);
+	uint64_t offset;
+
+	if (bytes < 0) {
+		*error = (int)bytes;
+		return NULL;
+	}
+	offset = (*head - load_relaxed(&r->out->base)) & (r->capacity - 1);
+	*size = (size_t)bytes < r->capacity - offset ? (size_t)bytes : r->capacity - offset;
+	return r->data + offset;
+}
+
+bool ring_consume(struct ring *r, uint64_t head, size_t size)
+{
+	return compare_swap(&r->in->head, &head, head + size);
+}
+
+ssize_t ring_readable(struct ring *r, uint64_t *flags)
+{
+	uint64_t head = load_acquire(&r->in->head), tail = load_acquire(&r->out->tail);
+	uint64_t bytes = TAIL_POSITION(tail) - head;
+
+	*flags = tail & TAIL_FLAGS;
+	if (bytes <= r->capacity)
+		return (ssize_t)bytes;
+	/* A sibling or another thread may have moved head on between the two loads. */
+	head = load_acquire(&r->in->head);
+	tail = load_acquire(&r->out->tail);
+	bytes = TAIL_POSITION(tail) - head;
+	return bytes <= r->capacity ? (ssize_t)bytes : -EPROTO;
+}
+
+ssize_t ring_writable(struct ring *r)
+{
+	uint64_t tail = load_acquire(&r->out->tail), head = load_acquire(&r->in->head);
+	uint64_t used = TAIL_POSITION(tail) - head;
+
+	if (used <= r->capacity)
+		return (ssize_t)(r->capacity - used);
+	tail = load_acquire(&r->out->tail);
+	used = TAIL_POSITION(tail) - load_acquire(&r->in->head);
+	return used <= r->capacity ? (ssize_t)(r->capacity - used) : -EPROTO;
+}
+
+uint64_t ring_end(struct ring *r, uint64_t flag)
+{
+	return fetch_or(&r->out->tail, flag);
+}

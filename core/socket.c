@@ -1,0 +1,518 @@
+/* The connection object: birth, holders, death. */
+#include "conn.h"
+#include "epoll.h"
+#include "fdtab.h"
+#include "kernel.h"
+#include "log.h"
+#include "process.h"
+#include "promote.h"
+#include "stream.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define CHUNK 64
+
+struct conn_chunk {
+	struct conn conn[CHUNK];
+};
+
+/* Both free lists and the chunks are guarded by fdtab_lock. */
+static struct conn *free_conns;
+static struct {
+	struct conn_shared *slot[4096];
+	unsigned count;
+} free_shared;
+static struct conn_shared *shared_chunks[16384];
+static unsigned shared_chunk_count;
+static unsigned stray_shared; /* released here while a sibling held on: one of ours that only a scan finds again */
+
+static void *map_pages(size_t size, int flags)
+{
+	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | flags, -1, 0);
+
+	return map == MAP_FAILED ? NULL : map;
+}
+
+static bool shared_unused(const struct conn_shared *s)
+{
+	for (int i = 0; i < HOLDERS; i++)
+		if (load_acquire(&s->holder[i]))
+			return false;
+	return !load_relaxed(&s->more_holders);
+}
+
+static struct conn_shared *shared_new(void)
+{
+	if (!free_shared.count && stray_shared > CHUNK) {
+		stray_shared = 0;
+		for (unsigned i = 0; i < shared_chunk_count; i++)
+			for (unsigned k = 0; k < CHUNK && free_shared.count < CHUNK; k++)
+				if (shared_unused(&shared_chunks[i][k]))
+					free_shared.slot[free_shared.count++] = &shared_chunks[i][k];
+	}
+	if (!free_shared.count) {
+		struct conn_shared *chunk;
+
+		if (shared_chunk_count == sizeof shared_chunks / sizeof *shared_chunks)
+			return NULL;
+		chunk = map_pages(CHUNK * sizeof *chunk, MAP_SHARED);
+		if (!chunk)
+			return NULL;
+		shared_chunks[shared_chunk_count++] = chunk;
+		for (unsigned k = CHUNK; k--;)
+			free_shared.slot[free_shared.count++] = &chunk[k];
+	}
+	return free_shared.slot[--free_shared.count];
+}
+
+static struct conn *conn_alloc(void)
+{
+	struct conn *c = free_conns;
+
+	if (!c) {
+		struct conn_chunk *chunk = map_pages(sizeof *chunk, MAP_PRIVATE);
+
+		if (!chunk)
+			return NULL;
+		for (int i = CHUNK; i--;) {
+			chunk->conn[i].next_free = free_conns;
+			free_conns = &chunk->conn[i];
+		}
+		c = free_conns;
+	}
+	free_conns = c->next_free;
+	return c;
+}
+
+struct conn *conn_new(int fd, bool accepted)
+{
+	struct conn *c = NULL;
+	struct conn_shared *shared;
+	struct conn *old;
+	uint32_t generation;
+
+	if ((unsigned)fd >= FDTAB_SIZE)
+		return NULL;
+	/* A stale entry: the number was closed where we could not see it. */
+	old = fdtab_conn(fd);
+	if (old)
+		conn_close(old, fd);
+	critical_enter();
+	lock_take(&fdtab_lock);
+	shared = shared_new();
+	if (shared)
+		c = conn_alloc();
+	if (!c) {
+		if (shared)
+			free_shared.slot[free_shared.count++] = shared;
+		lock_drop(&fdtab_lock);
+		critical_exit();
+		return NULL;
+	}
+	memset(shared, 0, sizeof *shared);
+	store_relaxed(&shared->holder[0], process_pid());
+	generation = c->generation + 1;
+	memset(c, 0, sizeof *c);
+	c->shared = shared;
+	c->stats = stats_conn_new();
+	if (!c->stats)
+		c->stats = &shared->stats;
+	c->fd = fd;
+	c->descriptors = 1;
+	c->accepted = accepted;
+	c->next_calls = (uint64_t)settings()->promote_after_calls;
+	c->next_bytes = (uint64_t)settings()->promote_after_bytes;
+	shared->recv_lowat = 1;
+	store_release(&c->generation, generation | 1);
+	fdtab_set(fd, FD_CONN, c);
+	lock_drop(&fdtab_lock);
+	critical_exit();
+	stats_conn_open(c->stats, fd, accepted);
+	return c;
+}
+
+struct conn *conn_get(int fd)
+{
+	for (;;) {
+		struct conn *c = fdtab_conn(fd);
+
+		if (!c)
+			return NULL;
+		critical_enter();
+		fetch_add(&c->users, 1);
+		if (__builtin_expect(fdtab_conn(fd) == c, 1)) {
+			if (__builtin_expect(process_forked_unseen(), 0))
+				process_notice_fork();
+			return c;
+		}
+		conn_put(c);
+	}
+}
+
+void conn_put(struct conn *c)
+{
+	fetch_sub(&c->users, 1);
+	critical_exit();
+}
+
+bool conn_get_again(struct conn *c, uint32_t generation, int fd)
+{
+	critical_enter();
+	fetch_add(&c->users, 1);
+	return load_acquire(&c->generation) == generation && fdtab_conn(fd) == c;
+}
+
+void conn_kernel_enter(uint64_t *counter, uint32_t generation)
+{
+	uint64_t now = load_relaxed(counter), want;
+
+	do {
+		want = (now >> 32) == generation ? now + 1 : (uint64_t)generation << 32 | 1;
+	} while (!compare_swap(counter, &now, want));
+}
+
+void conn_kernel_leave(uint64_t *counter, uint32_t generation)
+{
+	uint64_t now = load_relaxed(counter);
+
+	do {
+		/* The connection was closed under the call and its memory serves another one. */
+		if ((now >> 32) != generation || (uint32_t)now == 0)
+			return;
+	} while (!compare_swap(counter, &now, now - 1));
+}
+
+void conn_hold(struct conn *c, uint32_t pid)
+{
+	for (int i = 0; i < HOLDERS; i++) {
+		uint32_t free_place = 0;
+
+		if (compare_swap(&c->shared->holder[i], &free_place, pid))
+			return;
+	}
+	fetch_add(&c->shared->more_holders, 1);
+}
+
+void conn_release(struct conn *c, uint32_t pid)
+{
+	for (int i = 0; i < HOLDERS; i++) {
+		uint32_t expect = pid;
+
+		if (load_relaxed(&c->shared->holder[i]) == pid && compare_swap(&c->shared->holder[i], &expect, 0))
+			return;
+	}
+	if (load_relaxed(&c->shared->more_holders))
+		fetch_sub(&c->shared->more_holders, 1);
+}
+
+bool conn_sole_holder(struct conn *c)
+{
+	uint32_t me = process_pid();
+
+	if (load_relaxed(&c->shared->more_holders))
+		return false;
+	for (int i = 0; i < HOLDERS; i++) {
+		uint32_t pid = load_acquire(&c->shared->holder[i]);
+
+		if (pid == 0 || pid == me)
+			continue;
+		if (pid == HOLDER_PENDING || sys_call2(SYS_kill, pid, 0) != -ESRCH)
+			return false;
+		compare_swap(&c->shared->holder[i], &pid, 0);
+	}
+	return true;
+}
+
+void conn_reason(struct conn *c, enum reason reason)
+{
+	if (load_relaxed(&c->stats->reason) == reason)
+		return;
+	store_relaxed(&c->stats->reason, reason);
+	log_at(LOG_DEBUG, "descriptor %d: %s", c->fd, reason_table[reason].code);
+}
+
+void conn_never(struct conn *c, enum reason reason)
+{
+	store_relaxed(&c->never, 1);
+	conn_reason(c, reason);
+}
+
+void conn_notify(struct conn *c)
+{
+	struct wire_side *peer = conn_peer(c);
+	uint64_t interest;
+
+	if (load_relaxed(&peer->epoll))
+		link_mark(c->link, c->slot);
+	interest = load_relaxed(&peer->interest);
+	if (interest && bells_ring(c->link->peer, interest, c->rung))
+		store_relaxed(&c->shared->tcp_event, 1);
+}
+
+void conn_interest(struct conn *c, int bell)
+{
+	uint64_t *word = &conn_own(c)->interest, now = load_acquire(word), want;
+	uint32_t number = bell < 0 ? WIRE_EVERY_BELL : (uint32_t)bell + 1;
+	int dropped;
+
+	do {
+		int place = -1;
+
+		dropped = -1;
+		for (int i = 0; i < 4; i++) {
+			uint32_t there = now >> (16 * i) & 0xffff;
+
+			if (there == number || there == WIRE_EVERY_BELL)
+				return;
+			if (there == 0 && place < 0)
+				place = i;
+		}
+		for (int i = 0; i < 4 && place < 0; i++) {
+			uint32_t there = (now >> (16 * i) & 0xffff) - 1;
+
+			if (there < BELL_COUNT && bell_droppable(c->link->own, there)) {
+				place = i;
+				dropped = (int)there;
+			}
+		}
+		if (place < 0) {
+			place = 3;
+			number = WIRE_EVERY_BELL;
+		}
+		want = (now & ~(0xffffull << (16 * place))) | (uint64_t)number << (16 * place);
+	} while (!compare_swap(word, &now, want));
+	if (dropped >= 0)
+		bell_dropped(c->link->own, (uint32_t)dropped);
+}
+
+void conn_reset(struct conn *c, enum reason reason)
+{
+	const struct linger now = {.l_onoff = 1, .l_linger = 0};
+	struct sockaddr_storage nobody = {.ss_family = AF_UNSPEC};
+
+	if (load_relaxed(&c->never) && load_relaxed(&c->stats->reason) == reason)
+		return;
+	conn_never(c, reason);
+	log_at(LOG_WARN, "descriptor %d: connection reset: %s", c->fd, reason_table[reason].text);
+	/* Connecting to nothing aborts a TCP connection at once: RST to the peer, the descriptor stays. */
+	kernel_setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+	sys_call3(SYS_connect, c->fd, &nobody, sizeof nobody);
+	store_release(&c->shared->tcp_event, 1);
+	thread_wake_waiters(c);
+}
+
+/* What the peer must learn when the last holder lets go. Nothing here blocks. */
+static void publish_end(struct conn *c)
+{
+	struct linger linger = {0};
+	socklen_t size = sizeof linger;
+	uint64_t flags;
+	bool unread;
+
+	if (!load_acquire(&c->attached))
+		return;
+	kernel_getsockopt(c->fd, SOL_SOCKET, SO_LINGER, &linger, &size);
+	unread = WORD_STATE(load_acquire(conn_recv_word(c))) == WIRE_COMMITTED && ring_readable(&c->recv_ring, &flags) > 0;
+	store_release(&conn_own(c)->closed, 1);
+	if (unread && !(linger.l_onoff && linger.l_linger == 0)) {
+		/* As TCP: closing with unread bytes is a reset. */
+		linger.l_onoff = 1;
+		linger.l_linger = 0;
+		kernel_setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+	}
+	if (linger.l_onoff && linger.l_linger == 0)
+		return; /* the kernel's RST says it all */
+	if (WORD_STATE(load_acquire(conn_send_word(c))) == WIRE_COMMITTED)
+		ring_end(&c->send_ring, TAIL_FIN);
+	conn_notify(c);
+}
+
+static void account_end(struct conn *c)
+{
+	store_relaxed(&c->stats->closed_ns, clock_realtime());
+	store_release(&c->stats->state, STATS_CLOSED);
+}
+
+static void conn_recycle(struct conn *c)
+{
+	struct conn_shared *shared = c->shared;
+
+	if (c->attached) {
+		readiness_take();
+		link_put(c->link, c->slot, c);
+		readiness_drop();
+		kernel_unmap(c->channel, c->channel_size);
+	}
+	lock_take(&fdtab_lock);
+	store_release(&c->generation, c->generation + 1);
+	if (shared_unused(shared) && free_shared.count < sizeof free_shared.slot / sizeof *free_shared.slot)
+		free_shared.slot[free_shared.count++] = shared;
+	else
+		stray_shared++;
+	c->next_free = free_conns;
+	free_conns = c;
+	lock_drop(&fdtab_lock);
+}
+
+static void conn_end(struct conn *c)
+{
+	bool sole;
+
+	promote_cancel(c);
+	epoll_forget_conn(c);
+	sole = conn_sole_holder(c);
+	if (sole)
+		publish_end(c);
+	if (sole || c->stats != &c->shared->stats)
+		account_end(c);
+	conn_release(c, process_pid());
+	thread_wake_waiters(c);
+	/* Sections are short and never sleep; a second is for a thread that a debugger stopped. Then the memory is left behind. */
+	for (uint64_t start = 0; load_acquire(&c->users);) {
+		if (start == 0)
+			start = clock_monotonic();
+		else if (clock_monotonic() - start > 1000000000ull)
+			return;
+		sys_call0(SYS_sched_yield);
+	}
+	conn_recycle(c);
+}
+
+void conn_close(struct conn *c, int fd)
+{
+	bool last = false;
+
+	critical_enter();
+	lock_take(&fdtab_lock);
+	if (fdtab_conn(fd) == c) {
+		fdtab_set(fd, FD_NONE, NULL);
+		last = --c->descriptors == 0;
+		if (!last && c->fd == fd)
+			for (int i = 0; i <= fdtab_top(); i++)
+				if (fdtab_conn(i) == c) {
+					store_relaxed(&c->fd, i);
+					break;
+				}
+	}
+	lock_drop(&fdtab_lock);
+	if (last)
+		conn_end(c);
+	critical_exit();
+}
+
+void conn_each(void (*fn)(struct conn *c, void *arg), void *arg)
+{
+	for (int fd = 0; fd <= fdtab_top(); fd++) {
+		struct conn *c = fdtab_conn(fd);
+
+		if (c && load_relaxed(&c->fd) == fd)
+			fn(c, arg);
+	}
+}
+
+static void end_at_exit(struct conn *c, void *unused)
+{
+	(void)unused;
+	if (conn_sole_holder(c)) {
+		publish_end(c);
+		account_end(c);
+	}
+	conn_release(c, process_pid());
+}
+
+void conn_exit(void)
+{
+	critical_enter();
+	conn_each(end_at_exit, NULL);
+	critical_exit();
+}
+
+static void hold_for_child(struct conn *c, void *unused)
+{
+	(void)unused;
+	conn_hold(c, HOLDER_PENDING);
+}
+
+static void hold_settle(struct conn *c, void *pid)
+{
+	for (int i = 0; i < HOLDERS; i++) {
+		uint32_t pending = HOLDER_PENDING;
+
+		if (compare_swap(&c->shared->holder[i], &pending, *(uint32_t *)pid))
+			return;
+	}
+}
+
+static void forget_in_child(struct conn *c, void *pid)
+{
+	hold_settle(c, pid);
+	c->users = 0;
+	c->kernel_readers = 0;
+	c->kernel_writers = 0;
+	c->send_gate = 0;
+	c->promoting = 0;
+	promote_forked(c);
+}
+
+void conn_fork_prepare(void)
+{
+	critical_enter();
+	lock_take(&fdtab_lock);
+	readiness_take();
+	conn_each(hold_for_child, NULL);
+}
+
+static void fork_unlock(void)
+{
+	readiness_drop();
+	lock_drop(&fdtab_lock);
+	critical_exit();
+}
+
+void conn_fork_parent(int32_t child)
+{
+	/* 0: a fork inside libc, whose child says itself who it is. */
+	if (child) {
+		uint32_t pid = child < 0 ? 0 : (uint32_t)child;
+
+		conn_each(hold_settle, &pid);
+	}
+	fork_unlock();
+}
+
+void conn_fork_settle(uint32_t child)
+{
+	conn_each(hold_settle, &child);
+}
+
+void conn_fork_child(void)
+{
+	uint32_t pid = process_pid();
+
+	/* Memory that later connections are made of must be this process's own. */
+	shared_chunk_count = 0;
+	free_shared.count = 0;
+	stray_shared = 0;
+	conn_each(forget_in_child, &pid);
+	fork_unlock();
+}
+
+static void hold_again(struct conn *c, void *unused)
+{
+	(void)unused;
+	conn_hold(c, process_pid());
+}
+
+static void release_for_exec(struct conn *c, void *unused)
+{
+	(void)unused;
+	conn_release(c, process_pid());
+}
+
+void conn_exec(bool failed)
+{
+	conn_each(failed ? hold_again : release_for_exec, NULL);
+}

@@ -1,0 +1,839 @@
+/* Reading and writing promoted connections. DESIGN NOTES. A direction's bytes are TCP's up to X, the ring's up to Y, and
+ * TCP's again: pull() and push() take the next bytes from, or give them to, whoever carries them now, without blocking; everything
+ * above them is written once, as the kernel's recvmsg and sendmsg loops are. */
+#include "stream.h"
+#include "epoll.h"
+#include "fdtab.h"
+#include "kernel.h"
+#include "log.h"
+#include "poll.h"
+#include "process.h"
+#include "promote.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+#define LOOK_AGAIN_US 50 /* a non-blocking miss asks TCP about the peer's death at most this often */
+#define PIPE_CHUNK 4096  /* what a pipe that polls writable takes without blocking */
+
+/* --- routes --- */
+
+static void count_recv(struct stats_conn *s, ssize_t n)
+{
+	count_add(&s->recv_calls, 1);
+	if (n > 0)
+		count_add(&s->recv_bytes, (uint64_t)n);
+}
+
+static void count_send(struct stats_conn *s, ssize_t n)
+{
+	count_add(&s->send_calls, 1);
+	if (n > 0)
+		count_add(&s->send_bytes, (uint64_t)n);
+}
+
+enum route stream_recv_begin(int fd, struct passage *p)
+{
+	struct conn *c = fdtab_conn(fd);
+	enum stage stage;
+
+	p->conn = c;
+	if (!c)
+		return ROUTE_PLAIN;
+	stage = conn_recv_stage(c);
+	if (load_relaxed(&c->never) && (stage == STAGE_TCP || stage == STAGE_RETURNED) && !process_forked_unseen())
+		return ROUTE_PLAIN;
+	c = conn_get(fd);
+	p->conn = c;
+	if (!c)
+		return ROUTE_PLAIN;
+	p->generation = c->generation;
+	stage = conn_recv_stage(c);
+	if (stage == STAGE_TCP && load_acquire(&c->attached)) {
+		promote_consent(c);
+		stage = conn_recv_stage(c);
+	}
+	if (stage == STAGE_TCP || stage == STAGE_RETURNED) {
+		conn_kernel_enter(&c->kernel_readers, p->generation);
+		stage = conn_recv_stage(c);
+		if (stage == STAGE_TCP || stage == STAGE_RETURNED) {
+			conn_put(c);
+			return ROUTE_KERNEL;
+		}
+		/* Another thread raised the gate meanwhile. */
+		conn_kernel_leave(&c->kernel_readers, p->generation);
+	}
+	return ROUTE_ENGINE;
+}
+
+void stream_recv_plain(const struct passage *p, ssize_t n)
+{
+	if (p->conn)
+		count_recv(p->conn->stats, n);
+}
+
+void stream_recv_end(const struct passage *p, int fd, ssize_t n, bool taken)
+{
+	struct conn *c = p->conn;
+	int saved = errno;
+
+	if (conn_get_again(c, p->generation, fd)) {
+		if (n > 0 && taken)
+			fetch_add(&c->shared->recv_kernel, (uint64_t)n);
+		count_recv(c->stats, taken ? n : 0);
+		if (promote_due(c))
+			promote_attempt(c);
+	}
+	conn_kernel_leave(&c->kernel_readers, p->generation);
+	conn_put(c);
+	errno = saved;
+}
+
+enum route stream_send_begin(int fd, int flags, struct passage *p)
+{
+	struct conn *c = fdtab_conn(fd);
+	enum stage stage;
+
+	p->conn = c;
+	if (!c)
+		return ROUTE_PLAIN;
+	stage = conn_send_stage(c);
+	if (load_relaxed(&c->never) && stage != STAGE_RING && !process_forked_unseen())
+		return ROUTE_PLAIN;
+	c = conn_get(fd);
+	p->conn = c;
+	if (!c)
+		return ROUTE_PLAIN;
+	p->generation = c->generation;
+	if (__builtin_expect(flags & (MSG_OOB | MSG_ZEROCOPY | MSG_FASTOPEN), 0)) {
+		shared_lock_take(&c->shared->send_lock);
+		promote_return_send(c, REASON_RETURNED_FEATURE);
+		shared_lock_drop(&c->shared->send_lock);
+	}
+	for (;;) {
+		if (conn_send_stage(c) == STAGE_TCP && load_acquire(&c->attached) &&
+		    WORD_STATE(load_acquire(conn_send_word(c))) == WIRE_CONSENT) {
+			shared_lock_take(&c->shared->send_lock);
+			promote_commit(c);
+			shared_lock_drop(&c->shared->send_lock);
+		}
+		if (conn_send_stage(c) == STAGE_RING)
+			return ROUTE_ENGINE;
+		conn_kernel_enter(&c->kernel_writers, p->generation);
+		if (!load_relaxed(&c->send_gate) && conn_send_stage(c) != STAGE_RING) {
+			conn_put(c);
+			return ROUTE_KERNEL;
+		}
+		/* A commit is being decided, or was. */
+		conn_kernel_leave(&c->kernel_writers, p->generation);
+		cpu_relax();
+	}
+}
+
+void stream_send_plain(const struct passage *p, ssize_t n)
+{
+	if (p->conn)
+		count_send(p->conn->stats, n);
+}
+
+void stream_send_end(const struct passage *p, int fd, ssize_t n, int flags)
+{
+	struct conn *c = p->conn;
+	int saved = errno;
+
+	if (conn_get_again(c, p->generation, fd)) {
+		if (n > 0)
+			fetch_add(&c->shared->send_kernel, (uint64_t)n);
+		store_relaxed(&c->corked, (flags & MSG_MORE) != 0);
+		count_send(c->stats, n);
+		if (promote_due(c))
+			promote_attempt(c);
+	}
+	conn_kernel_leave(&c->kernel_writers, p->generation);
+	conn_put(c);
+	errno = saved;
+}
+
+/* --- receiving --- */
+
+/* The rest of a walk as iovecs for the kernel; at most MAX of them. Returns how many. */
+static int walk_iov(const struct iov_walk *walk, struct iovec *iov, int max)
+{
+	size_t left = walk->left, offset = walk->offset;
+	int n = 0;
+
+	for (const struct iovec *from = walk->iov; left && n < max; from++, offset = 0) {
+		size_t size = from->iov_len - offset;
+
+		if (size > left)
+			size = left;
+		if (size == 0)
+			continue;
+		iov[n].iov_base = (char *)from->iov_base + offset;
+		iov[n++].iov_len = size;
+		left -= size;
+	}
+	return n;
+}
+
+static ssize_t kernel_pull(struct conn *c, struct iov_walk *to, int flags)
+{
+	struct iovec iov[16];
+	struct msghdr msg = {.msg_iov = iov};
+
+	msg.msg_iovlen = (size_t)walk_iov(to, iov, 16);
+	return kernel_recvmsg(c->fd, &msg, (flags & (MSG_PEEK | MSG_TRUNC)) | MSG_DONTWAIT);
+}
+
+bool stream_settle(struct conn *c)
+{
+	uint64_t word, position;
+	uint32_t moving = STAGE_MOVING;
+
+	if (conn_recv_stage(c) != STAGE_MOVING)
+		return true;
+	word = load_acquire(conn_recv_word(c));
+	if (WORD_STATE(word) != WIRE_COMMITTED)
+		return false;
+	position = load_acquire(&c->shared->recv_kernel);
+	if (position < WORD_POSITION(word)) {
+		/* Another reader may have taken the last bytes and not counted them yet: the kernel knows. */
+		if (promote_read(c->fd, &position) < 0 || position < WORD_POSITION(word))
+			return false;
+	}
+	if (position > WORD_POSITION(word)) {
+		conn_reset(c, REASON_FOREIGN_IO);
+		return false;
+	}
+	if (compare_swap(&c->shared->recv_stage, &moving, STAGE_RING)) {
+		store_relaxed(&c->stats->recv_transport, TRANSPORT_SHM);
+		conn_reason(c, REASON_PROMOTED);
+		if (!c->stats->promoted_ns)
+			store_relaxed(&c->stats->promoted_ns, clock_realtime());
+		epoll_sync(c);
+	}
+	return true;
+}
+
+static void settle_returned(struct conn *c)
+{
+	uint32_t ring = STAGE_RING;
+
+	if (compare_swap(&c->shared->recv_stage, &ring, STAGE_RETURNED)) {
+		store_relaxed(&c->stats->recv_transport, TRANSPORT_TCP);
+		conn_never(c, load_relaxed(&c->never) ? (enum reason)c->stats->reason : REASON_RETURNED_PASSED);
+		epoll_sync(c);
+	}
+}
+
+/* The consumer made room: whoever waits for it hears. Head was moved by CAS, a full barrier. */
+static void room_made(struct conn *c)
+{
+	if (__builtin_expect(load_relaxed(&conn_peer(c)->want_space), 0)) {
+		ssize_t room = ring_writable(&c->recv_ring);
+
+		if (room >= (ssize_t)ring_low_room(&c->recv_ring))
+			conn_notify(c);
+	}
+}
+
+/* The next bytes, from whoever has them, without blocking; moves TO on. > 0, 0 at the end, or -errno. */
+static ssize_t pull(struct conn *c, struct iov_walk *to, int flags)
+{
+	for (;;) {
+		enum stage stage = conn_recv_stage(c);
+		ssize_t n;
+
+		if (__builtin_expect(stage == STAGE_RING, 1)) {
+			n = ring_pull(&c->recv_ring, flags & MSG_TRUNC ? NULL : to, to->left);
+			if (n > 0) {
+				if (flags & MSG_TRUNC)
+					iov_walk_skip(to, (size_t)n);
+				count_add(&c->stats->shm_recv_bytes, (uint64_t)n);
+				room_made(c);
+				return n;
+			}
+			if (n == -EAGAIN)
+				return n;
+			if (n == -EPIPE)
+				return 0;
+			if (n != -ESTALE) {
+				conn_reset(c, REASON_PROTOCOL);
+				return -ECONNRESET;
+			}
+			settle_returned(c);
+			continue;
+		}
+		n = kernel_pull(c, to, flags);
+		if (n > 0) {
+			fetch_add(&c->shared->recv_kernel, (uint64_t)n);
+			iov_walk_skip(to, (size_t)n);
+			return n;
+		}
+		/* Nothing left in TCP, or its end: if X was reached the ring goes first. */
+		if (stage == STAGE_MOVING && (n == 0 || n == -EAGAIN) && stream_settle(c))
+			continue;
+		return n;
+	}
+}
+
+/* The ring is empty: has TCP ended? Bytes published before the end come first. As pull(). */
+static ssize_t pull_end(struct conn *c, struct iov_walk *to, int flags)
+{
+	char byte;
+	int revents = kernel_poll_now(c->fd, POLLIN | POLLRDHUP);
+	ssize_t n;
+
+	if (revents <= 0)
+		return revents < 0 ? revents : -EAGAIN;
+	store_relaxed(&c->shared->tcp_event, 1);
+	n = pull(c, to, flags);
+	if (n != -EAGAIN || conn_recv_stage(c) != STAGE_RING)
+		return n;
+	n = kernel_recv(c->fd, &byte, 1, MSG_DONTWAIT);
+	if (n <= 0)
+		return n;
+	/* A byte after X. After our FIN it is the peer's question whether we live; before it, somebody writes past libc. */
+	if (!load_relaxed(&c->shared->shut_send))
+		conn_reset(c, REASON_FOREIGN_IO);
+	return -EAGAIN;
+}
+
+static bool due_to_look(struct conn *c)
+{
+	uint64_t now;
+
+	if (load_relaxed(&c->shared->tcp_event))
+		return true;
+	now = clock_ticks();
+	if (now < load_relaxed(&c->look_again))
+		return false;
+	store_relaxed(&c->look_again, now + LOOK_AGAIN_US * clock_ticks_us);
+	return true;
+}
+
+size_t stream_readable(struct conn *c)
+{
+	enum stage stage = conn_recv_stage(c);
+	uint64_t flags, word;
+	int waiting = 0;
+	ssize_t n;
+
+	if (stage != STAGE_RING) {
+		kernel_ioctl(c->fd, SIOCINQ, &waiting);
+		if (stage != STAGE_MOVING)
+			return (size_t)waiting;
+		word = load_acquire(conn_recv_word(c));
+		if (WORD_STATE(word) != WIRE_COMMITTED ||
+		    load_acquire(&c->shared->recv_kernel) + (uint64_t)waiting < WORD_POSITION(word))
+			return (size_t)waiting;
+	}
+	n = ring_readable(&c->recv_ring, &flags);
+	if (n > 0)
+		waiting += n > INT_MAX - waiting ? INT_MAX - waiting : (int)n;
+	/* What was written after the return to TCP comes after the ring. */
+	if (stage == STAGE_RING && (flags & TAIL_CLOSED)) {
+		int more = 0;
+
+		if (kernel_ioctl(c->fd, SIOCINQ, &more) == 0)
+			waiting += more;
+	}
+	return (size_t)waiting;
+}
+
+/* Copies what can be read without taking it. Bytes, 0 at the end, -EAGAIN, or another error that only the kernel can report. */
+static ssize_t peek(struct conn *c, struct iov_walk to, int flags)
+{
+	size_t start = to.left;
+	enum stage stage;
+	ssize_t n = -EAGAIN;
+
+	stream_settle(c);
+	stage = conn_recv_stage(c);
+	if (stage != STAGE_RING) {
+		n = kernel_pull(c, &to, (flags & MSG_TRUNC) | MSG_PEEK);
+		if (n > 0)
+			iov_walk_skip(&to, (size_t)n);
+		if (stage != STAGE_MOVING || (n < 0 && n != -EAGAIN))
+			return n;
+	}
+	if (stage == STAGE_RING || (to.left && stream_readable(c) > start - to.left)) {
+		ssize_t more = ring_peek(&c->recv_ring, &to);
+
+		if (more == -EPIPE && to.left == start)
+			return 0;
+		if (more == -ESTALE) {
+			settle_returned(c);
+			return kernel_pull(c, &to, (flags & MSG_TRUNC) | MSG_PEEK);
+		}
+		if (more == -EPROTO) {
+			conn_reset(c, REASON_PROTOCOL);
+			return -ECONNRESET;
+		}
+		if (more == -EAGAIN && to.left == start && due_to_look(c)) {
+			int revents = kernel_poll_now(c->fd, POLLIN | POLLRDHUP);
+
+			if (revents > 0) {
+				store_relaxed(&c->shared->tcp_event, 1);
+				more = ring_peek(&c->recv_ring, &to);
+				if (more == -EAGAIN)
+					return kernel_pull(c, &to, MSG_PEEK);
+			}
+		}
+	}
+	return to.left == start ? (n == 0 ? 0 : -EAGAIN) : (ssize_t)(start - to.left);
+}
+
+static uint64_t deadline_of(uint64_t timeout_ns)
+{
+	return timeout_ns ? clock_monotonic() + timeout_ns : 0;
+}
+
+static ssize_t recv_peek(struct conn *c, int fd, struct iov_walk to, int flags, size_t target, bool nonblock)
+{
+	uint64_t deadline = nonblock ? 0 : deadline_of(load_relaxed(&c->shared->recv_timeout_ns));
+	ssize_t before = -1;
+
+	for (;;) {
+		ssize_t n = peek(c, to, flags);
+		int error;
+
+		if (n >= (ssize_t)target || (n <= 0 && n != -EAGAIN) || nonblock)
+			return n;
+		/* Fewer than wanted, and the end after them: that is all there will be. */
+		if (n > 0 && n == before && (conn_revents(c, POLLRDHUP, 1) & (POLLRDHUP | POLLHUP | POLLERR)))
+			return n;
+		before = n;
+		error = conn_wait(c, fd, POLLIN, (n > 0 ? (size_t)n : 0) + 1, deadline);
+		if (error < 0)
+			return n > 0 ? n : error;
+	}
+}
+
+static ssize_t recv_take(struct conn *c, int fd, struct iov_walk *to, int flags, size_t target, bool nonblock)
+{
+	uint64_t deadline = 0;
+	bool deadline_known = false;
+	size_t copied = 0;
+
+	for (;;) {
+		ssize_t n = pull(c, to, flags);
+		int error;
+
+		if (n > 0) {
+			copied += (size_t)n;
+			if (to->left)
+				continue;
+			return (ssize_t)copied;
+		}
+		if (n == -EAGAIN && copied < target && conn_recv_stage(c) == STAGE_RING &&
+		    (nonblock ? due_to_look(c) : load_relaxed(&c->shared->tcp_event))) {
+			n = pull_end(c, to, flags);
+			if (n > 0) {
+				copied += (size_t)n;
+				continue;
+			}
+		}
+		if (n != -EAGAIN)
+			/* An error after bytes is reported by the next call: the kernel kept it, unless pull_end just took it. */
+			return copied ? (ssize_t)copied : n;
+		if (copied >= target || nonblock)
+			return copied ? (ssize_t)copied : -EAGAIN;
+		if (!deadline_known) {
+			deadline = deadline_of(load_relaxed(&c->shared->recv_timeout_ns));
+			deadline_known = true;
+		}
+		error = conn_wait(c, fd, POLLIN, copied || flags & MSG_WAITALL ? 1 : load_relaxed(&c->shared->recv_lowat), deadline);
+		if (error < 0)
+			return copied ? (ssize_t)copied : error;
+	}
+}
+
+ssize_t stream_recv(const struct passage *p, int fd, const struct iovec *iov, int count, int flags, int *out_flags)
+{
+	struct conn *c = p->conn;
+	bool nonblock = load_relaxed(&c->shared->nonblock) || (flags & MSG_DONTWAIT);
+	struct iov_walk to;
+	size_t target;
+	ssize_t n;
+
+	if (out_flags)
+		*out_flags = 0;
+	n = iov_walk_init(&to, iov, count);
+	if (n == 0) {
+		target = load_relaxed(&c->shared->recv_lowat);
+		if (target > to.left || (flags & MSG_WAITALL))
+			target = to.left;
+		if (flags & (MSG_OOB | MSG_ERRQUEUE)) {
+			struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)count};
+
+			n = kernel_recvmsg(c->fd, &msg, flags | MSG_DONTWAIT);
+			if (out_flags)
+				*out_flags = msg.msg_flags;
+		} else if (to.left == 0) {
+			char nothing;
+			struct iovec one = {&nothing, 1};
+
+			/* recv of nothing waits for something, and leaves it. */
+			iov_walk_init(&to, &one, 1);
+			n = recv_peek(c, fd, to, 0, 1, nonblock);
+			if (n > 0)
+				n = 0;
+		} else if (flags & MSG_PEEK) {
+			n = recv_peek(c, fd, to, flags, target ? target : 1, nonblock);
+		} else {
+			n = recv_take(c, fd, &to, flags, target ? target : 1, nonblock);
+			count_recv(c->stats, n);
+		}
+	}
+	conn_put(c);
+	return n;
+}
+
+/* --- sending --- */
+
+/* What the kernel says of a send that cannot succeed, its SIGPIPE left to the caller. */
+static ssize_t broken(struct conn *c)
+{
+	int error = 0;
+	socklen_t size = sizeof error;
+
+	if (kernel_getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error)
+		return -error;
+	return -EPIPE;
+}
+
+/* Whether the peer's end is gone for good, as far as TCP's REVENTS and its last words in the channel tell. */
+static bool peer_gone(struct conn *c, int revents)
+{
+	if (load_acquire(&conn_peer(c)->closed))
+		return true;
+	/* A FIN that the channel knows nothing of: it died, or closed past libc. */
+	return (revents & POLLRDHUP) && !(load_acquire(&conn_peer(c)->tail) & TAIL_FIN);
+}
+
+/* Asks TCP, if there is a reason to, whether anybody is left to write to. 0, or the error that the send must give. */
+static ssize_t send_check(struct conn *c)
+{
+	int revents;
+
+	if (__builtin_expect(!load_relaxed(&conn_peer(c)->closed) && !load_relaxed(&c->shared->tcp_event), 1)) {
+		uint64_t head = load_relaxed(&conn_peer(c)->head);
+
+		/* The consumer stands still: a look now and then tells a slow one from a dead one. */
+		if (head != load_relaxed(&c->stuck_head)) {
+			store_relaxed(&c->stuck_head, head);
+			return 0;
+		}
+		if (!due_to_look(c))
+			return 0;
+	}
+	revents = kernel_poll_now(c->fd, POLLRDHUP);
+	if (revents & (POLLERR | POLLHUP))
+		return broken(c);
+	if (!(revents & POLLRDHUP))
+		return 0;
+	store_relaxed(&c->shared->tcp_event, 1);
+	if (peer_gone(c, revents) && !exchange(&c->shared->probed, 1))
+		/* An idle TCP socket cannot tell a close from a half-close: one byte gets the RST that our bytes would have got. */
+		kernel_sendto(c->fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
+	return 0;
+}
+
+/* Gives the next bytes to whoever carries them, without blocking; moves FROM on. > 0 or -errno. Under the send lock. */
+static ssize_t push(struct conn *c, struct iov_walk *from)
+{
+	struct iovec iov[16];
+	struct msghdr msg = {.msg_iov = iov};
+	ssize_t n;
+
+	while (conn_send_stage(c) == STAGE_RING) {
+		n = ring_push(&c->send_ring, from);
+		if (n > 0) {
+			count_add(&c->stats->shm_send_bytes, (uint64_t)n);
+			return n;
+		}
+		if (n == -EPIPE)
+			return broken(c);
+		if (n == -EPROTO) {
+			conn_reset(c, REASON_PROTOCOL);
+			return -ECONNRESET;
+		}
+		if (n == -ENOMEM)
+			promote_return_send(c, REASON_NO_MEMORY);
+		else if (n == -ESTALE)
+			promote_return_send(c, REASON_RETURNED_PASSED);
+		else
+			return n;
+	}
+	msg.msg_iovlen = (size_t)walk_iov(from, iov, 16);
+	n = kernel_sendmsg(c->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n > 0)
+		iov_walk_skip(from, (size_t)n);
+	return n;
+}
+
+/* Waits for room; the send lock is not held. As conn_wait. */
+static int wait_room(struct conn *c, int fd, uint64_t *deadline, bool *deadline_known)
+{
+	if (!*deadline_known) {
+		*deadline = deadline_of(load_relaxed(&c->shared->send_timeout_ns));
+		*deadline_known = true;
+	}
+	return conn_wait(c, fd, POLLOUT, 1, *deadline);
+}
+
+/* True if there is room after all; else the consumer will tell when there is. */
+static bool ask_for_room(struct conn *c)
+{
+	exchange(&conn_own(c)->want_space, 1);
+	return ring_writable(&c->send_ring) > 0;
+}
+
+ssize_t stream_send(const struct passage *p, int fd, const struct iovec *iov, int count, int flags)
+{
+	struct conn *c = p->conn;
+	bool nonblock = load_relaxed(&c->shared->nonblock) || (flags & MSG_DONTWAIT), deadline_known = false;
+	uint64_t deadline = 0;
+	size_t copied = 0;
+	struct iov_walk from;
+	ssize_t n = iov_walk_init(&from, iov, count);
+	bool empty = from.left == 0;
+
+	while (n >= 0) {
+		bool room;
+
+		shared_lock_take(&c->shared->send_lock);
+		n = send_check(c);
+		if (n == 0 && empty && (load_relaxed(&conn_own(c)->tail) & TAIL_FIN))
+			n = broken(c);
+		while (n >= 0 && from.left) {
+			n = push(c, &from);
+			if (n > 0) {
+				copied += (size_t)n;
+				if (conn_send_stage(c) == STAGE_RING)
+					conn_notify(c);
+			}
+		}
+		room = n == -EAGAIN && conn_send_stage(c) == STAGE_RING && ask_for_room(c);
+		shared_lock_drop(&c->shared->send_lock);
+		if (n != -EAGAIN)
+			break;
+		if (room) {
+			n = 0;
+			continue;
+		}
+		if (nonblock)
+			break;
+		n = wait_room(c, fd, &deadline, &deadline_known);
+	}
+	if (copied && n != -EBADF)
+		n = (ssize_t)copied;
+	count_send(c->stats, n);
+	conn_put(c);
+	if (n == -EPIPE && !(flags & MSG_NOSIGNAL) && !load_relaxed(&process_exiting))
+		sys_call3(SYS_tgkill, process_pid(), thread_id(), SIGPIPE);
+	return n;
+}
+
+/* Fills the ring's next room from IN_FD. > 0, 0 at its end, -EAGAIN no room, or another -errno. Under the send lock. */
+static ssize_t push_from(struct conn *c, int in_fd, off_t *offset, size_t size)
+{
+	int error = 0;
+	size_t room = 0;
+	void *to = ring_reserve(&c->send_ring, &room, &error);
+	ssize_t n;
+
+	if (!to)
+		return error == -EPIPE ? broken(c) : error;
+	if (room > size)
+		room = size;
+	n = offset ? sys_pread(in_fd, to, room, *offset) : sys_read(in_fd, to, room);
+	if (n <= 0)
+		return n;
+	error = ring_publish(&c->send_ring, (size_t)n);
+	if (error < 0) {
+		/* The direction ended under us; a file can be wound back, a pipe's bytes are lost with the connection. */
+		if (!offset)
+			sys_call3(SYS_lseek, in_fd, -n, SEEK_CUR);
+		return error == -EPIPE ? broken(c) : error;
+	}
+	if (offset)
+		*offset += n;
+	count_add(&c->stats->shm_send_bytes, (uint64_t)n);
+	conn_notify(c);
+	return n;
+}
+
+/* Through a buffer, once the direction is back on TCP. */
+static ssize_t push_from_kernel(struct conn *c, int in_fd, off_t *offset, size_t size)
+{
+	ssize_t n = sys_call4(SYS_sendfile, c->fd, in_fd, offset, size);
+
+	return n;
+}
+
+ssize_t stream_send_from(const struct passage *p, int fd, int in_fd, off_t *offset, size_t size, bool more_later, bool nonblock)
+{
+	struct conn *c = p->conn;
+	struct stat st;
+	bool file = fstat(in_fd, &st) == 0 && S_ISREG(st.st_mode), deadline_known = false;
+	uint64_t deadline = 0;
+	size_t copied = 0;
+	ssize_t n = 0;
+
+	(void)more_later;
+	nonblock |= load_relaxed(&c->shared->nonblock);
+	while (copied < size) {
+		bool room;
+
+		/* A pipe without bytes must not be read under the lock. */
+		if (!file && !(kernel_poll_now(in_fd, POLLIN) & (POLLIN | POLLHUP))) {
+			struct pollfd wait = {.fd = in_fd, .events = POLLIN};
+			int ready;
+
+			n = -EAGAIN;
+			if (copied || nonblock)
+				break;
+			conn_put_keep(c);
+			ready = kernel_ppoll(&wait, 1, NULL, NULL);
+			n = ready < 0 ? -errno : 0;
+			if (!conn_get_again(c, p->generation, fd))
+				n = -EBADF;
+			if (n < 0)
+				break;
+			continue;
+		}
+		shared_lock_take(&c->shared->send_lock);
+		n = send_check(c);
+		if (n == 0)
+			n = conn_send_stage(c) == STAGE_RING ? push_from(c, in_fd, offset, size - copied)
+							     : push_from_kernel(c, in_fd, offset, size - copied);
+		if (n == -ESTALE || n == -ENOMEM) {
+			promote_return_send(c, n == -ENOMEM ? REASON_NO_MEMORY : REASON_RETURNED_PASSED);
+			shared_lock_drop(&c->shared->send_lock);
+			continue;
+		}
+		room = n == -EAGAIN && conn_send_stage(c) == STAGE_RING && ask_for_room(c);
+		shared_lock_drop(&c->shared->send_lock);
+		if (n > 0) {
+			copied += (size_t)n;
+			if (!file)
+				break; /* splice moves what is there */
+		} else if (n == -EAGAIN) {
+			if (room)
+				continue;
+			if (nonblock)
+				break;
+			n = wait_room(c, fd, &deadline, &deadline_known);
+			if (n < 0)
+				break;
+		} else {
+			break;
+		}
+	}
+	if (copied && n != -EBADF)
+		n = (ssize_t)copied;
+	count_send(c->stats, n);
+	conn_put(c);
+	if (n == -EPIPE && !load_relaxed(&process_exiting))
+		sys_call3(SYS_tgkill, process_pid(), thread_id(), SIGPIPE);
+	return n;
+}
+
+ssize_t stream_recv_to(const struct passage *p, int fd, int out_fd, size_t size, bool nonblock)
+{
+	struct conn *c = p->conn;
+	size_t copied = 0;
+	ssize_t n = 0;
+
+	nonblock |= load_relaxed(&c->shared->nonblock);
+	while (copied < size) {
+		char chunk[PIPE_CHUNK];
+		size_t part = size - copied < sizeof chunk ? size - copied : sizeof chunk;
+		struct iovec iov = {chunk, part};
+		struct iov_walk to;
+
+		if (!(kernel_poll_now(out_fd, POLLOUT) & (POLLOUT | POLLERR))) {
+			struct pollfd wait = {.fd = out_fd, .events = POLLOUT};
+
+			n = -EAGAIN;
+			if (copied || nonblock)
+				break;
+			conn_put_keep(c);
+			n = kernel_ppoll(&wait, 1, NULL, NULL) < 0 ? -errno : 0;
+			if (!conn_get_again(c, p->generation, fd))
+				n = -EBADF;
+			if (n < 0)
+				break;
+			continue;
+		}
+		iov_walk_init(&to, &iov, 1);
+		n = recv_take(c, fd, &to, 0, 1, nonblock || copied);
+		if (n <= 0)
+			break;
+		n = sys_write(out_fd, chunk, (size_t)n);
+		if (n <= 0)
+			break;
+		copied += (size_t)n;
+	}
+	if (copied)
+		n = (ssize_t)copied;
+	count_recv(c->stats, n);
+	conn_put(c);
+	return n;
+}
+
+/* --- the rest --- */
+
+int stream_ioctl(struct conn *c, unsigned long request, int *value)
+{
+	enum stage stage = conn_recv_stage(c);
+
+	if (stage != STAGE_MOVING && stage != STAGE_RING)
+		return -ENOTTY;
+	if (request == FIONREAD) {
+		*value = (int)stream_readable(c);
+		return 0;
+	}
+	if (request == SIOCATMARK && stage == STAGE_RING) {
+		uint64_t flags;
+
+		/* The mark is in TCP, behind what the ring still holds. */
+		if (ring_readable(&c->recv_ring, &flags) > 0) {
+			*value = 0;
+			return 0;
+		}
+	}
+	return -ENOTTY;
+}
+
+int stream_shutdown(struct conn *c, int fd, int how)
+{
+	bool send = how == SHUT_WR || how == SHUT_RDWR, recv = how == SHUT_RD || how == SHUT_RDWR;
+	int error;
+
+	if (send) {
+		store_relaxed(&c->shared->shut_send, 1);
+		shared_lock_take(&c->shared->send_lock);
+		/* Also while the direction is on TCP: a FIN that the channel knows of is not a death. */
+		if (load_acquire(&c->attached))
+			ring_end(&c->send_ring, TAIL_FIN);
+		shared_lock_drop(&c->shared->send_lock);
+	}
+	if (recv)
+		store_relaxed(&c->shared->shut_recv, 1);
+	error = (int)sys_call2(SYS_shutdown, fd, how);
+	store_release(&c->shared->tcp_event, 1);
+	if (load_acquire(&c->attached)) {
+		conn_notify(c);
+		thread_wake_waiters(c);
+		epoll_mark(c);
+	}
+	return error;
+}

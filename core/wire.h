@@ -1,0 +1,143 @@
+/* Every byte that another process can see: the shared pages and the messages that introduce them. */
+#ifndef RS_WIRE_H
+#define RS_WIRE_H
+
+#include <stdalign.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define WIRE_MAGIC 0x3154454b434f5352ull /* "RSOCKET1", little endian */
+#define WIRE_VERSION 1
+#define WIRE_LINE 64
+#define WIRE_PAGE 4096
+
+/* --- the channel: one sealed memfd a connection, mapped writable by both ends. Nothing in it is trusted:
+ * each end reads a word of it once and checks it before use. Side 0 is the end whose (address, port) sorts lower. --- */
+
+/* tail: position in the low bits, and what ends the direction. */
+#define TAIL_FIN (1ull << 63)    /* the producer shut the direction down: EOF after this position */
+#define TAIL_CLOSED (1ull << 62) /* the direction went back to TCP at this position */
+#define TAIL_FLAGS (TAIL_FIN | TAIL_CLOSED)
+#define TAIL_POSITION(t) ((t) & ~TAIL_FLAGS)
+
+/* word: state in the low bits, X above: the TCP position at which the direction left TCP. */
+enum wire_state { WIRE_OFF, WIRE_CONSENT, WIRE_COMMITTED };
+#define WORD_STATE(w) ((enum wire_state)((w)&7))
+#define WORD_POSITION(w) ((w) >> 3)
+#define WORD(state, position) ((uint64_t)(state) | (uint64_t)(position) << 3)
+
+struct wire_side {
+	/* Position up to which this side produced. Written by this side with a CAS from its last value (full barrier, publishes
+	 * the bytes before it; pairs with the consumer's acquire load), so that either flag makes a later publish fail:
+	 * FIN or-ed in by this side, CLOSED by either. Dead producer: bytes after tail were never sent. */
+	alignas(WIRE_LINE) uint64_t tail;
+
+	/* Position up to which this side consumed the other's ring. Moved by CAS (full barrier) after the bytes were copied out;
+	 * the producer's acquire load pairs with it before it overwrites. */
+	alignas(WIRE_LINE) uint64_t head;
+
+	/* Words that seldom change. interest: who of this side wants to hear: four bell numbers + 1, sixteen bits each, or
+	 * WIRE_EVERY_BELL. Written by this side before it announces its sleep (bell.c), read by the other after each publish. */
+	alignas(WIRE_LINE) uint64_t interest;
+	/* Ring position that lies at data offset 0. Written by this side while its ring is empty, before the tail that makes it
+	 * matter; read by the consumer after that tail. */
+	uint64_t base;
+	/* 1: this side waits for room in its ring. Stored by it, then a full barrier, then head is read again; the consumer
+	 * moves head by CAS, then reads this. */
+	uint32_t want_space;
+	uint32_t epoll;    /* 1: an epoll set of this side's link owner watches: set the ready bit too. As interest */
+	uint32_t attached; /* 1: this side has mapped the channel; release, acquire */
+	uint32_t closed;   /* 1: this side closed its last descriptor: writes to it are in vain. Release; acquire */
+};
+
+struct wire_channel {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t reserved;
+	uint64_t capacity[2]; /* bytes of the ring that side 0, side 1 produces into; powers of two */
+	/* word[d]: where direction d (produced by side d) stands. OFF -> CONSENT and back by the consumer, CONSENT ->
+	 * COMMITTED by the producer, each by CAS; a committed word never changes. */
+	alignas(WIRE_LINE) uint64_t word[2];
+	struct wire_side side[2];
+};
+_Static_assert(sizeof(struct wire_side) == 3 * WIRE_LINE, "ABI between processes");
+_Static_assert(sizeof(struct wire_channel) == 8 * WIRE_LINE, "ABI between processes");
+
+#define WIRE_EVERY_BELL 0xffffu
+#define WIRE_DATA_OFFSET WIRE_PAGE /* ring 0, then ring 1 */
+#define WIRE_CAPACITY_MIN 64ull
+#define WIRE_CAPACITY_MAX (1ull << 30)
+
+/* --- the link: one sealed memfd a pair of processes: which of the connections between them have news --- */
+
+#define LINK_SLOTS 4096u
+
+struct wire_ready {
+	/* Bit i: leaf[i] may be non-zero. Set by the other side after the leaf, both by fetch_or (full barrier) after it published;
+	 * cleared by exchange before the leaf is, and that before this side reads any tail. Never a reason to believe anything:
+	 * a set bit means "look". Died between leaf and summary: its TCP sockets report it. */
+	alignas(WIRE_LINE) uint64_t summary;
+	alignas(WIRE_LINE) uint64_t leaf[LINK_SLOTS / 64];
+};
+
+struct wire_link {
+	uint64_t magic;
+	uint32_t version;
+	struct wire_ready ready[2]; /* ready[s]: read by side s, written by the other */
+};
+_Static_assert(sizeof(struct wire_ready) == 576, "ABI between processes");
+_Static_assert(sizeof(struct wire_link) <= WIRE_PAGE, "one page");
+
+/* --- the bell page: one memfd a process family, sealed so that peers can only read it --- */
+
+#define BELL_COUNT 1024u
+
+struct wire_bell {
+	/* Low half: threads asleep on this bell. High half: goes up with each one that falls asleep, and with each that wakes
+	 * while others sleep on. Written by the owner by fetch_add (full barrier: announce, then look again); read
+	 * by producers after their publish. One ring for one value of the high half is enough. */
+	uint64_t state;
+	uint64_t name[2]; /* random: the bell's abstract datagram socket. 0, 0: free */
+	uint64_t owner;   /* pid of the owner; not for peers */
+};
+
+struct wire_bells {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t reserved;
+	uint64_t family[2]; /* random name of this page */
+	alignas(WIRE_LINE) struct wire_bell bell[BELL_COUNT];
+};
+_Static_assert(sizeof(struct wire_bell) == 32, "ABI between processes");
+_Static_assert(sizeof(struct wire_bells) == 64 + 32 * BELL_COUNT, "ABI between processes");
+
+#define BELL_SLEEPERS(state) ((uint32_t)(state))
+#define BELL_TURN(state) ((uint32_t)((state) >> 32))
+#define BELL_ONE_SLEEPER ((uint64_t)1)
+#define BELL_ONE_TURN ((uint64_t)1 << 32)
+
+/* --- the rendezvous: two messages on an abstract SOCK_SEQPACKET socket named after the connection --- */
+
+struct wire_hello { /* connector (side 1) to listener; carries its bell page */
+	uint64_t magic;
+	uint32_t version;
+	uint32_t reserved;
+	uint64_t process[2];   /* random name of the sender's process */
+	uint64_t family[2];    /* of its bell page */
+	uint64_t cookie;       /* SO_COOKIE of its end of the connection */
+	uint64_t capacity[2];  /* least ring capacity it wants for direction 0, 1 */
+};
+
+struct wire_grant { /* answer: carries bell page, channel, link */
+	uint64_t magic;
+	uint32_t version;
+	uint32_t slot; /* bit number in the link */
+	uint64_t process[2];
+	uint64_t family[2];
+	uint64_t cookie;
+	uint64_t link[2]; /* random name of the link */
+};
+_Static_assert(sizeof(struct wire_hello) == 72, "ABI between processes");
+_Static_assert(sizeof(struct wire_grant) == 72, "ABI between processes");
+
+#endif

@@ -1,0 +1,413 @@
+/* Reading and writing. */
+#include "real.h"
+#include "fdtab.h"
+#include "kernel.h"
+#include "process.h"
+#include "promote.h"
+#include "stream.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The three ways of a receiving call. IOV, COUNT, FLAGS: the call as a recvmsg; KERNEL: the call itself. */
+#define RECEIVE(fd, iov, count, flags, kernel)                                                                         \
+	do {                                                                                                           \
+		struct passage passage_;                                                                               \
+		ssize_t n_;                                                                                            \
+		switch (stream_recv_begin(fd, &passage_)) {                                                            \
+		case ROUTE_PLAIN:                                                                                      \
+			n_ = (kernel);                                                                                 \
+			stream_recv_plain(&passage_, n_);                                                              \
+			return n_;                                                                                     \
+		case ROUTE_KERNEL:                                                                                     \
+			n_ = (kernel);                                                                                 \
+			stream_recv_end(&passage_, fd, n_, !((flags) & (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE)));          \
+			return n_;                                                                                     \
+		default:                                                                                               \
+			RETURN(stream_recv(&passage_, fd, iov, count, flags, NULL));                                   \
+		}                                                                                                      \
+	} while (0)
+
+#define SEND(fd, iov, count, flags, kernel)                                                                            \
+	do {                                                                                                           \
+		struct passage passage_;                                                                               \
+		ssize_t n_;                                                                                            \
+		switch (stream_send_begin(fd, flags, &passage_)) {                                                     \
+		case ROUTE_PLAIN:                                                                                      \
+			n_ = (kernel);                                                                                 \
+			stream_send_plain(&passage_, n_);                                                              \
+			return n_;                                                                                     \
+		case ROUTE_KERNEL:                                                                                     \
+			n_ = (kernel);                                                                                 \
+			stream_send_end(&passage_, fd, n_, flags);                                                     \
+			return n_;                                                                                     \
+		default:                                                                                               \
+			RETURN(stream_send(&passage_, fd, iov, count, flags));                                         \
+		}                                                                                                      \
+	} while (0)
+
+/* The look-up that everything else costs. */
+static inline bool ours(int fd)
+{
+	return __builtin_expect(fdtab_kind(fd) == FD_CONN, 0);
+}
+
+static struct iovec one(const void *buf, size_t size)
+{
+	return (struct iovec){(void *)(uintptr_t)buf, size};
+}
+
+EXPORT ssize_t read(int fd, void *buf, size_t size)
+{
+	struct iovec iov;
+
+	/* A read of nothing never looks at the socket. */
+	if (!ours(fd) || size == 0)
+		return real.read(fd, buf, size);
+	iov = one(buf, size);
+	RECEIVE(fd, &iov, 1, 0, real.read(fd, buf, size));
+}
+
+EXPORT ssize_t write(int fd, const void *buf, size_t size)
+{
+	struct iovec iov;
+
+	if (!ours(fd))
+		return real.write(fd, buf, size);
+	iov = one(buf, size);
+	SEND(fd, &iov, 1, 0, real.write(fd, buf, size));
+}
+
+static bool all_empty(const struct iovec *iov, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (iov[i].iov_len)
+			return false;
+	return true;
+}
+
+EXPORT ssize_t readv(int fd, const struct iovec *iov, int count)
+{
+	if (!ours(fd) || count < 0 || count > IOV_MAX || all_empty(iov, count))
+		return real.readv(fd, iov, count);
+	RECEIVE(fd, iov, count, 0, real.readv(fd, iov, count));
+}
+
+EXPORT ssize_t writev(int fd, const struct iovec *iov, int count)
+{
+	if (!ours(fd))
+		return real.writev(fd, iov, count);
+	SEND(fd, iov, count, 0, real.writev(fd, iov, count));
+}
+
+/* A socket has no position: only offset -1 reaches it. RWF_NOWAIT is MSG_DONTWAIT; other flags the kernel refuses. */
+static ssize_t read_at(int fd, const struct iovec *iov, int count, off_t offset, int flags)
+{
+	if (!ours(fd) || offset != -1 || (flags & ~RWF_NOWAIT) || count < 0 || count > IOV_MAX || all_empty(iov, count))
+		return real.preadv2(fd, iov, count, offset, flags);
+	RECEIVE(fd, iov, count, flags & RWF_NOWAIT ? MSG_DONTWAIT : 0, real.preadv2(fd, iov, count, offset, flags));
+}
+
+static ssize_t write_at(int fd, const struct iovec *iov, int count, off_t offset, int flags)
+{
+	if (!ours(fd) || offset != -1 || (flags & ~RWF_NOWAIT))
+		return real.pwritev2(fd, iov, count, offset, flags);
+	SEND(fd, iov, count, flags & RWF_NOWAIT ? MSG_DONTWAIT : 0, real.pwritev2(fd, iov, count, offset, flags));
+}
+
+EXPORT ssize_t preadv2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
+{
+	return read_at(fd, iov, count, offset, flags);
+}
+
+EXPORT ssize_t preadv64v2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
+{
+	return read_at(fd, iov, count, offset, flags);
+}
+
+EXPORT ssize_t pwritev2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
+{
+	return write_at(fd, iov, count, offset, flags);
+}
+
+EXPORT ssize_t pwritev64v2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
+{
+	return write_at(fd, iov, count, offset, flags);
+}
+
+EXPORT ssize_t recv(int fd, void *buf, size_t size, int flags)
+{
+	struct iovec iov;
+
+	if (!ours(fd))
+		return real.recv(fd, buf, size, flags);
+	iov = one(buf, size);
+	RECEIVE(fd, &iov, 1, flags, real.recv(fd, buf, size, flags));
+}
+
+EXPORT ssize_t send(int fd, const void *buf, size_t size, int flags)
+{
+	struct iovec iov;
+
+	if (!ours(fd))
+		return real.send(fd, buf, size, flags);
+	iov = one(buf, size);
+	SEND(fd, &iov, 1, flags, real.send(fd, buf, size, flags));
+}
+
+/* recvfrom and recvmsg of the engine: a connected stream gives no address. */
+static ssize_t receive_from(const struct passage *p, int fd, const struct iovec *iov, int count, int flags,
+			    socklen_t *addrlen, int *out_flags)
+{
+	ssize_t n = stream_recv(p, fd, iov, count, flags, out_flags);
+
+	if (n >= 0 && addrlen)
+		*addrlen = 0;
+	return n;
+}
+
+EXPORT ssize_t recvfrom(int fd, void *buf, size_t size, int flags, struct sockaddr *addr, socklen_t *addrlen)
+{
+	struct iovec iov;
+	struct passage p;
+	ssize_t n;
+
+	if (!ours(fd))
+		return real.recvfrom(fd, buf, size, flags, addr, addrlen);
+	iov = one(buf, size);
+	switch (stream_recv_begin(fd, &p)) {
+	case ROUTE_PLAIN:
+		n = real.recvfrom(fd, buf, size, flags, addr, addrlen);
+		stream_recv_plain(&p, n);
+		return n;
+	case ROUTE_KERNEL:
+		n = real.recvfrom(fd, buf, size, flags, addr, addrlen);
+		stream_recv_end(&p, fd, n, !(flags & (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE)));
+		return n;
+	default:
+		RETURN(receive_from(&p, fd, &iov, 1, flags, addr ? addrlen : NULL, NULL));
+	}
+}
+
+EXPORT ssize_t sendto(int fd, const void *buf, size_t size, int flags, const struct sockaddr *addr, socklen_t addrlen)
+{
+	struct iovec iov;
+
+	if (!ours(fd))
+		return real.sendto(fd, buf, size, flags, addr, addrlen);
+	iov = one(buf, size);
+	/* An address on a connected stream is ignored, as the kernel does. */
+	SEND(fd, &iov, 1, flags, real.sendto(fd, buf, size, flags, addr, addrlen));
+}
+
+EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	struct passage p;
+	ssize_t n;
+	int out_flags = 0;
+
+	if (!ours(fd))
+		return real.recvmsg(fd, msg, flags);
+	switch (stream_recv_begin(fd, &p)) {
+	case ROUTE_PLAIN:
+		n = real.recvmsg(fd, msg, flags);
+		stream_recv_plain(&p, n);
+		return n;
+	case ROUTE_KERNEL:
+		n = real.recvmsg(fd, msg, flags);
+		stream_recv_end(&p, fd, n, !(flags & (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE)));
+		return n;
+	default:
+		if (flags & MSG_ERRQUEUE) {
+			/* Control messages, which only the kernel has. */
+			conn_put(p.conn);
+			return real.recvmsg(fd, msg, flags);
+		}
+		n = msg->msg_iovlen > IOV_MAX ? (conn_put(p.conn), -EMSGSIZE)
+					      : receive_from(&p, fd, msg->msg_iov, (int)msg->msg_iovlen, flags,
+							     msg->msg_name ? &msg->msg_namelen : NULL, &out_flags);
+		if (n >= 0) {
+			msg->msg_flags = out_flags | (flags & MSG_CMSG_CLOEXEC);
+			msg->msg_controllen = 0;
+		}
+		RETURN(n);
+	}
+}
+
+/* Descriptors that a message passes on: what their receiver does with them we cannot see, so they go back to TCP first. */
+static int passing(const struct msghdr *msg)
+{
+	struct msghdr copy = *msg;
+
+	if (!msg->msg_control || !msg->msg_controllen)
+		return 0;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&copy); c; c = CMSG_NXTHDR(&copy, c)) {
+		size_t count;
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS || c->cmsg_len < CMSG_LEN(0))
+			continue;
+		count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (size_t i = 0; i < count; i++) {
+			struct conn *conn;
+			int fd, error = 0;
+
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
+			conn = conn_get(fd);
+			if (!conn)
+				continue;
+			error = promote_return(conn, REASON_RETURNED_PASSED);
+			conn_put(conn);
+			if (error < 0)
+				return error;
+		}
+	}
+	return 0;
+}
+
+EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	if (!ours(fd)) {
+		int error = msg ? passing(msg) : 0;
+
+		if (error < 0)
+			RETURN((ssize_t)error);
+		return real.sendmsg(fd, msg, flags);
+	}
+	if (msg->msg_iovlen > IOV_MAX) {
+		errno = EMSGSIZE;
+		return -1;
+	}
+	SEND(fd, msg->msg_iov, (int)msg->msg_iovlen, flags, real.sendmsg(fd, msg, flags));
+}
+
+EXPORT int recvmmsg(int fd, struct mmsghdr *vec, unsigned int count, int flags, struct timespec *timeout)
+{
+	uint64_t deadline = 0;
+	unsigned int n;
+
+	if (!ours(fd))
+		return real.recvmmsg(fd, vec, count, flags, timeout);
+	if (timeout)
+		deadline = clock_monotonic() + (uint64_t)timeout->tv_sec * 1000000000ull + (uint64_t)timeout->tv_nsec;
+	if (count > IOV_MAX)
+		count = IOV_MAX;
+	for (n = 0; n < count; n++) {
+		ssize_t bytes = recvmsg(fd, &vec[n].msg_hdr, flags & ~MSG_WAITFORONE);
+
+		if (bytes < 0)
+			break;
+		vec[n].msg_len = (unsigned int)bytes;
+		if (flags & MSG_WAITFORONE)
+			flags |= MSG_DONTWAIT;
+		/* The timeout is looked at between messages only, as the kernel does. */
+		if (deadline && clock_monotonic() >= deadline) {
+			n++;
+			break;
+		}
+	}
+	return n ? (int)n : count ? -1 : 0;
+}
+
+EXPORT int sendmmsg(int fd, struct mmsghdr *vec, unsigned int count, int flags)
+{
+	unsigned int n;
+
+	if (!ours(fd)) {
+		for (n = 0; n < count; n++) {
+			int error = passing(&vec[n].msg_hdr);
+
+			if (error < 0)
+				RETURN(error);
+		}
+		return real.sendmmsg(fd, vec, count, flags);
+	}
+	if (count > IOV_MAX)
+		count = IOV_MAX;
+	for (n = 0; n < count; n++) {
+		ssize_t bytes = sendmsg(fd, &vec[n].msg_hdr, flags);
+
+		if (bytes < 0)
+			break;
+		vec[n].msg_len = (unsigned int)bytes;
+	}
+	return n ? (int)n : count ? -1 : 0;
+}
+
+EXPORT ssize_t __read_chk(int fd, void *buf, size_t size, size_t room)
+{
+	return !ours(fd) || size > room ? real.__read_chk(fd, buf, size, room) : read(fd, buf, size);
+}
+
+EXPORT ssize_t __recv_chk(int fd, void *buf, size_t size, size_t room, int flags)
+{
+	return !ours(fd) || size > room ? real.__recv_chk(fd, buf, size, room, flags) : recv(fd, buf, size, flags);
+}
+
+EXPORT ssize_t __recvfrom_chk(int fd, void *buf, size_t size, size_t room, int flags, struct sockaddr *addr,
+			      socklen_t *addrlen)
+{
+	return !ours(fd) || size > room ? real.__recvfrom_chk(fd, buf, size, room, flags, addr, addrlen)
+					: recvfrom(fd, buf, size, flags, addr, addrlen);
+}
+
+EXPORT ssize_t sendfile(int out, int in, off_t *offset, size_t size)
+{
+	struct passage p;
+	ssize_t n;
+
+	if (!ours(out))
+		return real.sendfile(out, in, offset, size);
+	switch (stream_send_begin(out, 0, &p)) {
+	case ROUTE_PLAIN:
+		n = real.sendfile(out, in, offset, size);
+		stream_send_plain(&p, n);
+		return n;
+	case ROUTE_KERNEL:
+		n = real.sendfile(out, in, offset, size);
+		stream_send_end(&p, out, n, 0);
+		return n;
+	default:
+		RETURN(stream_send_from(&p, out, in, offset, size, false, false));
+	}
+}
+
+EXPORT ssize_t sendfile64(int out, int in, off_t *offset, size_t size)
+{
+	return sendfile(out, in, offset, size);
+}
+
+EXPORT ssize_t splice(int in, off_t *in_offset, int out, off_t *out_offset, size_t size, unsigned int flags)
+{
+	bool nonblock = flags & SPLICE_F_NONBLOCK;
+	struct passage p;
+	ssize_t n;
+
+	if (ours(out) && !in_offset && !out_offset) {
+		switch (stream_send_begin(out, 0, &p)) {
+		case ROUTE_ENGINE:
+			RETURN(stream_send_from(&p, out, in, NULL, size, flags & SPLICE_F_MORE, nonblock));
+		case ROUTE_KERNEL:
+			n = real.splice(in, NULL, out, NULL, size, flags);
+			stream_send_end(&p, out, n, flags & SPLICE_F_MORE ? MSG_MORE : 0);
+			return n;
+		default:
+			break;
+		}
+	} else if (ours(in) && !in_offset && !out_offset) {
+		switch (stream_recv_begin(in, &p)) {
+		case ROUTE_ENGINE:
+			RETURN(stream_recv_to(&p, in, out, size, nonblock));
+		case ROUTE_KERNEL:
+			n = real.splice(in, NULL, out, NULL, size, flags);
+			stream_recv_end(&p, in, n, true);
+			return n;
+		default:
+			break;
+		}
+	}
+	return real.splice(in, in_offset, out, out_offset, size, flags);
+}

@@ -1,0 +1,240 @@
+/* Waiting for descriptors. */
+#include "poll.h"
+#include "epoll.h"
+#include "fdtab.h"
+#include "kernel.h"
+#include "real.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+static int64_t timespec_ns(const struct timespec *t)
+{
+	if (!t)
+		return FOREVER;
+	return t->tv_sec > INT64_MAX / 1000000000 - 1 ? INT64_MAX : t->tv_sec * 1000000000 + t->tv_nsec;
+}
+
+static bool timespec_bad(const struct timespec *t)
+{
+	return t && (t->tv_sec < 0 || t->tv_nsec < 0 || t->tv_nsec >= 1000000000);
+}
+
+EXPORT int poll(struct pollfd *fds, nfds_t count, int timeout)
+{
+	struct rlimit limit;
+
+	if (!fds || !poll_special(fds, count) || getrlimit(RLIMIT_NOFILE, &limit) < 0 || count > limit.rlim_cur)
+		return real.poll(fds, count, timeout);
+	RETURN(poll_wait(fds, count, timeout < 0 ? FOREVER : (int64_t)timeout * 1000000, NULL));
+}
+
+EXPORT int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
+{
+	struct rlimit limit;
+
+	if (!fds || timespec_bad(timeout) || !poll_special(fds, count) || getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
+	    count > limit.rlim_cur)
+		return real.ppoll(fds, count, timeout, mask);
+	RETURN(poll_wait(fds, count, timespec_ns(timeout), mask));
+}
+
+EXPORT int __poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t room)
+{
+	return room / sizeof *fds < count ? real.__poll_chk(fds, count, timeout, room) : poll(fds, count, timeout);
+}
+
+EXPORT int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask, size_t room)
+{
+	return room / sizeof *fds < count ? real.__ppoll_chk(fds, count, timeout, mask, room)
+					  : ppoll(fds, count, timeout, mask);
+}
+
+/* The words of an fd_set that COUNT descriptors take; the program's array may be longer or shorter than fd_set. */
+static bool in_set(const fd_set *set, int fd)
+{
+	return set && (((const unsigned long *)set)[fd / 64] >> (fd % 64) & 1);
+}
+
+static void put_in(fd_set *set, int fd)
+{
+	((unsigned long *)set)[fd / 64] |= 1ul << (fd % 64);
+}
+
+static void clear(fd_set *set, int count)
+{
+	if (set)
+		memset(set, 0, (size_t)(count + 63) / 64 * 8);
+}
+
+/* How select asks and answers in poll's words, as the kernel defines it. */
+#define SELECT_IN (POLLIN | POLLRDNORM | POLLRDBAND | POLLHUP | POLLERR)
+#define SELECT_OUT (POLLOUT | POLLWRNORM | POLLWRBAND | POLLERR)
+
+/* select by poll. FDS has room for COUNT entries. Bits set, or -errno; sets are written on success only. */
+static int select_poll(int count, fd_set *in, fd_set *out, fd_set *except, int64_t timeout_ns, const sigset_t *mask,
+		       struct pollfd *fds)
+{
+	nfds_t used = 0;
+	int n, bits = 0;
+
+	for (int fd = 0; fd < count; fd++) {
+		short events = (in_set(in, fd) ? POLLIN : 0) | (in_set(out, fd) ? POLLOUT : 0) |
+			       (in_set(except, fd) ? POLLPRI : 0);
+
+		if (events)
+			fds[used++] = (struct pollfd){.fd = fd, .events = events};
+	}
+	for (;;) {
+		n = poll_wait(fds, used, timeout_ns, mask);
+		if (n < 0)
+			return n;
+		bits = 0;
+		for (nfds_t i = 0; i < used; i++) {
+			if (fds[i].revents & POLLNVAL)
+				return -EBADF;
+			bits += (fds[i].events & POLLIN && fds[i].revents & SELECT_IN) +
+				(fds[i].events & POLLOUT && fds[i].revents & SELECT_OUT) +
+				(fds[i].events & POLLPRI && fds[i].revents & POLLPRI);
+		}
+		if (bits || n == 0)
+			break;
+		/* Something that select does not ask for, such as a hang-up of a descriptor watched for exceptions only: it
+		 * would be reported again at once. Wait without it. */
+		for (nfds_t i = 0; i < used; i++)
+			if (fds[i].revents)
+				fds[i].fd = -1 - fds[i].fd;
+	}
+	clear(in, count);
+	clear(out, count);
+	clear(except, count);
+	for (nfds_t i = 0; i < used; i++) {
+		if (fds[i].fd < 0)
+			continue;
+		if (fds[i].events & POLLIN && fds[i].revents & SELECT_IN)
+			put_in(in, fds[i].fd);
+		if (fds[i].events & POLLOUT && fds[i].revents & SELECT_OUT)
+			put_in(out, fds[i].fd);
+		if (fds[i].events & POLLPRI && fds[i].revents & POLLPRI)
+			put_in(except, fds[i].fd);
+	}
+	return bits;
+}
+
+static bool select_special(int count, const fd_set *in, const fd_set *out, const fd_set *except)
+{
+	if (count < 0)
+		return false;
+	for (int fd = 0; fd < count && fd <= fdtab_top(); fd++) {
+		struct pollfd one = {.fd = fd};
+
+		if (fdtab_word(fd) && (in_set(in, fd) || in_set(out, fd) || in_set(except, fd)) && poll_special(&one, 1))
+			return true;
+	}
+	return false;
+}
+
+static int select_any(int count, fd_set *in, fd_set *out, fd_set *except, int64_t timeout_ns, const sigset_t *mask)
+{
+	struct pollfd local[FD_SETSIZE], *fds = local;
+
+	int n;
+
+	if (count > FD_SETSIZE) {
+		size_t size = (size_t)count * sizeof *fds;
+
+		fds = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (fds == MAP_FAILED)
+			return -ENOMEM;
+		n = select_poll(count, in, out, except, timeout_ns, mask, fds);
+		kernel_unmap(fds, size);
+		return n;
+	}
+	return select_poll(count, in, out, except, timeout_ns, mask, fds);
+}
+
+EXPORT int select(int count, fd_set *in, fd_set *out, fd_set *except, struct timeval *timeout)
+{
+	uint64_t start, spent;
+	int64_t ns = FOREVER;
+	int n;
+
+	if (!select_special(count, in, out, except) ||
+	    (timeout && (timeout->tv_sec < 0 || timeout->tv_usec < 0 || timeout->tv_usec >= 1000000)))
+		return real.select(count, in, out, except, timeout);
+	if (!timeout)
+		RETURN(select_any(count, in, out, except, FOREVER, NULL));
+	ns = timeout->tv_sec > INT64_MAX / 1000000000 - 1 ? INT64_MAX
+							   : timeout->tv_sec * 1000000000 + timeout->tv_usec * 1000;
+	start = clock_monotonic();
+	n = select_any(count, in, out, except, ns, NULL);
+	/* Linux gives back what is left. */
+	spent = clock_monotonic() - start;
+	ns = spent < (uint64_t)ns ? ns - (int64_t)spent : 0;
+	timeout->tv_sec = ns / 1000000000;
+	timeout->tv_usec = ns % 1000000000 / 1000;
+	RETURN(n);
+}
+
+EXPORT int pselect(int count, fd_set *in, fd_set *out, fd_set *except, const struct timespec *timeout,
+		   const sigset_t *mask)
+{
+	if (timespec_bad(timeout) || !select_special(count, in, out, except))
+		return real.pselect(count, in, out, except, timeout, mask);
+	RETURN(select_any(count, in, out, except, timespec_ns(timeout), mask));
+}
+
+EXPORT int epoll_create(int size)
+{
+	int fd = real.epoll_create(size);
+
+	if (fd >= 0)
+		epoll_new(fd);
+	return fd;
+}
+
+EXPORT int epoll_create1(int flags)
+{
+	int fd = real.epoll_create1(flags);
+
+	if (fd >= 0)
+		epoll_new(fd);
+	return fd;
+}
+
+EXPORT int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
+{
+	struct epset *set = fdtab_epset(epfd);
+
+	if (!set)
+		return real.epoll_ctl(epfd, op, fd, event);
+	RETURN(epoll_control(set, epfd, op, fd, event));
+}
+
+EXPORT int epoll_wait(int epfd, struct epoll_event *events, int max, int timeout)
+{
+	return epoll_pwait(epfd, events, max, timeout, NULL);
+}
+
+EXPORT int epoll_pwait(int epfd, struct epoll_event *events, int max, int timeout, const sigset_t *mask)
+{
+	struct epset *set = fdtab_epset(epfd);
+
+	if (!set)
+		return real.epoll_pwait(epfd, events, max, timeout, mask);
+	RETURN(epoll_wait_any(set, epfd, events, max, timeout < 0 ? FOREVER : (int64_t)timeout * 1000000, mask));
+}
+
+EXPORT int epoll_pwait2(int epfd, struct epoll_event *events, int max, const struct timespec *timeout,
+			const sigset_t *mask)
+{
+	struct epset *set = fdtab_epset(epfd);
+
+	if (!set || timespec_bad(timeout))
+		return real.epoll_pwait2(epfd, events, max, timeout, mask);
+	RETURN(epoll_wait_any(set, epfd, events, max, timespec_ns(timeout), mask));
+}

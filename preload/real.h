@@ -1,0 +1,43 @@
+/* libc's own functions, behind ours. */
+#ifndef RS_REAL_H
+#define RS_REAL_H
+
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+struct real {
+#define CALL(type, name, params, args) type(*name) params;
+#define VCALL(type, name, vparams, params, args) type(*name) params;
+#include "calls.def"
+#undef CALL
+#undef VCALL
+};
+
+/* Each entry resolves the table on first use: other libraries' constructors may call us before ours ran. */
+extern struct real real;
+
+/* The engine and the table are ready after this. Runs once, by whoever comes first. */
+void preload_init(void);
+
+#define EXPORT __attribute__((visibility("default")))
+
+/* -errno to libc's convention. */
+#define RETURN(result)                                                                                                 \
+	do {                                                                                                           \
+		long result_ = (result);                                                                               \
+		if (result_ < 0) {                                                                                     \
+			errno = (int)-result_;                                                                         \
+			return -1;                                                                                     \
+		}                                                                                                      \
+		return (__typeof__(result))result_;                                                                    \
+	} while (0)
+
+#endif
