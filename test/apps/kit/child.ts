@@ -1,6 +1,7 @@
 /** A program of a test, started in a session of its own so that it can be ended with all its descendants. */
 import {type ChildProcess, spawn} from 'node:child_process';
 import {once} from 'node:events';
+import {closeSync, openSync, readFileSync} from 'node:fs';
 import process from 'node:process';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {familyOf} from './snapshot.js';
@@ -22,32 +23,29 @@ export type Result = {
 	readonly stderr: string;
 };
 
-const outputMax = 67_108_864;
-
 export class Child {
 	readonly pid: number;
 	readonly #process: ChildProcess;
-	readonly #stdout: Buffer[] = [];
-	readonly #stderr: Buffer[] = [];
-	#length = 0;
+	readonly #logs: readonly [string, string];
 	readonly #ended: Promise<number | string>;
 
-	constructor(readonly command: readonly string[], options: ChildOptions) {
+	/** Standard output and error go to the files `logs`: Node's own pipes would be sockets, which few programs have there. */
+	constructor(readonly command: readonly string[], logs: readonly [string, string], options: ChildOptions) {
 		const [file = '', ...args] = command;
+		const outputs = logs.map(path => openSync(path, 'w'));
+		this.#logs = logs;
 		this.#process = spawn(file, args, {
-			cwd: options.cwd, env: options.env, detached: true, stdio: 'pipe', ...options.account,
+			cwd: options.cwd, env: options.env, detached: true, stdio: [options.input === undefined ? 'ignore' : 'pipe', ...outputs], ...options.account,
 		});
 		this.pid = this.#process.pid ?? -1;
-		this.#process.stdout?.on('data', (data: Buffer) => {
-			this.#keep(this.#stdout, data);
-		});
-		this.#process.stderr?.on('data', (data: Buffer) => {
-			this.#keep(this.#stderr, data);
-		});
+		this.#ended = this.#waitForEnd();
+		for (const output of outputs) {
+			closeSync(output);
+		}
+
 		// A program that ends without reading its input breaks the pipe: its exit code says more.
 		this.#process.stdin?.on('error', () => undefined);
 		this.#process.stdin?.end(options.input);
-		this.#ended = this.#waitForEnd();
 	}
 
 	get hasEnded(): boolean {
@@ -55,7 +53,8 @@ export class Child {
 	}
 
 	get output(): Pick<Result, 'stdout' | 'stderr'> {
-		return {stdout: Buffer.concat(this.#stdout).toString('utf8'), stderr: Buffer.concat(this.#stderr).toString('utf8')};
+		const [stdout, stderr] = this.#logs;
+		return {stdout: readFileSync(stdout, 'utf8'), stderr: readFileSync(stderr, 'utf8')};
 	}
 
 	/** Undefined when it has not ended after `timeoutMs`. */
@@ -89,13 +88,6 @@ export class Child {
 			return code ?? signal ?? 'unknown';
 		} catch (error) {
 			return error instanceof Error ? error.message : String(error);
-		}
-	}
-
-	#keep(chunks: Buffer[], data: Buffer): void {
-		this.#length += data.length;
-		if (this.#length <= outputMax) {
-			chunks.push(data);
 		}
 	}
 }

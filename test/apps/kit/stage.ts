@@ -160,7 +160,8 @@ export class Stage {
 	}
 
 	#start(end: End | undefined, command: readonly string[], options: Options): Child {
-		const child = new Child(command, {
+		const log = this.path(`log-${this.#children.length}`);
+		const child = new Child(command, [`${log}.out`, `${log}.err`], {
 			cwd: this.directory,
 			env: {...this.#environment(end), ...options.env},
 			account: options.account,
