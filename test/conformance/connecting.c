@@ -3,12 +3,28 @@
 
 #include <arpa/inet.h>
 
-/* An address of the loopback where nobody listens. */
+/* A listener on a loopback address of this process alone, so that nobody else takes its ports meanwhile. */
+static int listen_apart(struct sockaddr_storage *address)
+{
+	struct sockaddr_in bound = {.sin_family = AF_INET,
+				    .sin_addr.s_addr = htonl(0x7f000001u + ((unsigned)getpid() & 0xffffu) * 256)};
+	socklen_t length = sizeof(bound);
+	int fd = (int)MUST(socket(AF_INET, SOCK_STREAM, 0));
+
+	MUST(bind(fd, (struct sockaddr *)&bound, sizeof(bound)));
+	MUST(listen(fd, 16));
+	MUST(getsockname(fd, (struct sockaddr *)&bound, &length));
+	memset(address, 0, sizeof(*address));
+	memcpy(address, &bound, sizeof(bound));
+	return fd;
+}
+
+/* An address where nobody listens. */
 static struct sockaddr_storage unused_address(void)
 {
 	struct sockaddr_storage address;
 
-	MUST(close(kit_listen(AF_INET, &address)));
+	MUST(close(listen_apart(&address)));
 	return address;
 }
 
@@ -139,7 +155,10 @@ CASE(nonblocking_connect_succeeds, tiny, tcp)
 	while (event.events & EPOLLHUP); /* an edge of the time before connect */
 	CHECK_EQ(event.events, EPOLLOUT);
 	CHECK_EQ(kit_get_option(a, SOL_SOCKET, SO_ERROR), 0);
-	CHECK_FAILS(connect(a, (struct sockaddr *)&address, sizeof(struct sockaddr_in)) == 0 ? connect(a, (struct sockaddr *)&address, sizeof(struct sockaddr_in)) : -1, EISCONN);
+	CHECK_FAILS(connect(a, (struct sockaddr *)&address, sizeof(struct sockaddr_in)) == 0
+			    ? connect(a, (struct sockaddr *)&address, sizeof(struct sockaddr_in))
+			    : -1,
+		    EISCONN);
 	b = (int)MUST(accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
 	CHECK(MUST(fcntl(b, F_GETFL)) & O_NONBLOCK);
 	CHECK_EQ(MUST(fcntl(b, F_GETFD)), FD_CLOEXEC);
@@ -327,8 +346,15 @@ CASE(same_addresses_again, tiny, tcp)
 {
 	struct sockaddr_storage address, local;
 	socklen_t length = sizeof(local);
-	int listener = kit_listen(AF_INET, &address), first = kit_connect(&address);
+	int listener = listen_apart(&address), first = (int)MUST(socket(AF_INET, SOCK_STREAM, 0));
 	struct linger now = {1, 0};
+
+	/* From the same address, so the port is ours alone too. */
+	((struct sockaddr_in *)&local)->sin_family = AF_INET;
+	((struct sockaddr_in *)&local)->sin_addr = ((struct sockaddr_in *)&address)->sin_addr;
+	((struct sockaddr_in *)&local)->sin_port = 0;
+	MUST(bind(first, (struct sockaddr *)&local, sizeof(struct sockaddr_in)));
+	MUST(connect(first, (struct sockaddr *)&address, kit_address_length(&address)));
 
 	MUST(getsockname(first, (struct sockaddr *)&local, &length));
 	MUST(close(MUST(accept(listener, NULL, NULL))));
@@ -337,7 +363,7 @@ CASE(same_addresses_again, tiny, tcp)
 	for (int i = 0; i < 30; i++) {
 		struct pair pair = {.a = (int)MUST(socket(AF_INET, SOCK_STREAM, 0))};
 		kit_set_option(pair.a, SOL_SOCKET, SO_REUSEADDR, 1);
-		MUST(bind(pair.a, (struct sockaddr *)&local, length));
+		MUST(bind(pair.a, (struct sockaddr *)&local, sizeof(struct sockaddr_in)));
 		MUST(connect(pair.a, (struct sockaddr *)&address, kit_address_length(&address)));
 		pair.b = (int)MUST(accept(listener, NULL, NULL));
 		if (i % 3)

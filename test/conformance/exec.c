@@ -306,7 +306,8 @@ static void fd_send(int socket, int fd)
 		char space[CMSG_SPACE(sizeof(int))];
 	} control = {.head = {.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
 	struct iovec part = {"f", 1};
-	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+	struct msghdr message = {
+		.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
 
 	memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
 	CHECK_EQ(MUST(sendmsg(socket, &message, 0)), 1);
@@ -320,7 +321,8 @@ static int fd_receive(int socket)
 	} control;
 	char byte;
 	struct iovec part = {&byte, 1};
-	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+	struct msghdr message = {
+		.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
 	int fd;
 
 	CHECK_EQ(MUST(recvmsg(socket, &message, 0)), 1);
@@ -397,7 +399,8 @@ static void pass_to_program(bool promoted, bool plain)
 
 	MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, unix_pair));
 	snprintf(word, sizeof(word), "%d", unix_pair[1]);
-	PTHREAD(posix_spawn(&pid, "/proc/self/exe", NULL, NULL, kit_program_argv("receive_and_echo", word, NULL, NULL, NULL), kit_program_envp(plain)));
+	PTHREAD(posix_spawn(&pid, "/proc/self/exe", NULL, NULL,
+			    kit_program_argv("receive_and_echo", word, NULL, NULL, NULL), kit_program_envp(plain)));
 	pair = promoted ? PAIR : pair_new(AF_INET);
 	fd_send(unix_pair[0], pair.b);
 	MUST(close(pair.b));

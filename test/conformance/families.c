@@ -74,7 +74,9 @@ CASE(unix_server, tcp)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int listener = (int)MUST(socket(AF_UNIX, SOCK_STREAM, 0)), a = (int)MUST(socket(AF_UNIX, SOCK_STREAM, 0)), b;
-	socklen_t length = (socklen_t)(sizeof(sa_family_t) + 1 + (size_t)snprintf(address.sun_path + 1, sizeof(address.sun_path) - 1, "conformance-%d", getpid()));
+	socklen_t length = (socklen_t)(sizeof(sa_family_t) + 1 +
+				       (size_t)snprintf(address.sun_path + 1, sizeof(address.sun_path) - 1,
+							"conformance-%d", getpid()));
 
 	MUST(bind(listener, (struct sockaddr *)&address, length));
 	MUST(listen(listener, 1));

@@ -122,7 +122,8 @@ CASE(event_loop_of_many_connections, tiny, tcp)
 		pairs[i] = pair_new(AF_INET);
 		for (int end = 0; end < 2; end++) {
 			int fd = end ? pairs[i].b : pairs[i].a;
-			struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u64 = (uint64_t)i << 1 | (uint64_t)end};
+			struct epoll_event event = {.events = EPOLLIN | EPOLLET,
+						    .data.u64 = (uint64_t)i << 1 | (uint64_t)end};
 			kit_set_nonblocking(fd, true);
 			MUST(epoll_ctl(set, EPOLL_CTL_ADD, fd, &event));
 		}

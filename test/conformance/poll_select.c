@@ -11,12 +11,12 @@ CASE(poll_of_a_mix, tiny, tcp)
 
 	MUST(pipe(pipes));
 	struct pollfd entries[] = {
-			{.fd = pair.b, .events = POLLIN},
-			{.fd = pipes[0], .events = POLLIN},
-			{.fd = -1, .events = POLLIN, .revents = 77},
-			{.fd = plain.b, .events = POLLIN},
-			{.fd = counter, .events = POLLIN},
-			{.fd = pair.a, .events = POLLIN},
+		{.fd = pair.b, .events = POLLIN},
+		{.fd = pipes[0], .events = POLLIN},
+		{.fd = -1, .events = POLLIN, .revents = 77},
+		{.fd = plain.b, .events = POLLIN},
+		{.fd = counter, .events = POLLIN},
+		{.fd = pair.a, .events = POLLIN},
 	};
 	CHECK_EQ(poll(entries, 6, 30), 0);
 	CHECK_EQ(entries[2].revents, 0);
@@ -43,7 +43,8 @@ CASE(poll_of_a_mix, tiny, tcp)
 CASE(poll_of_the_same_descriptor_twice, tiny)
 {
 	struct pair pair = PAIR;
-	struct pollfd entries[] = {{.fd = pair.b, .events = POLLIN}, {.fd = pair.b, .events = POLLOUT}, {.fd = pair.b, .events = POLLIN}};
+	struct pollfd entries[] = {
+		{.fd = pair.b, .events = POLLIN}, {.fd = pair.b, .events = POLLOUT}, {.fd = pair.b, .events = POLLIN}};
 
 	CHECK_EQ(poll(entries, 3, 0), 1);
 	CHECK_EQ(entries[1].revents, POLLOUT);

@@ -3,7 +3,20 @@
 
 #include <sys/select.h>
 
-enum action { END, A_WRITES, A_SHUTS_WRITING, A_SHUTS_READING, A_SHUTS_BOTH, B_SHUTS_WRITING, B_SHUTS_READING, B_CLOSES, B_RESETS, B_READS, A_READS, B_WRITES };
+enum action {
+	END,
+	A_WRITES,
+	A_SHUTS_WRITING,
+	A_SHUTS_READING,
+	A_SHUTS_BOTH,
+	B_SHUTS_WRITING,
+	B_SHUTS_READING,
+	B_CLOSES,
+	B_RESETS,
+	B_READS,
+	A_READS,
+	B_WRITES
+};
 
 static void act(struct pair *pair, enum action action)
 {
@@ -147,7 +160,8 @@ CASE(both_half_closed_the_other_order, tiny)
 
 CASE(both_half_closed_with_data, tiny)
 {
-	check_state((const enum action[]){A_WRITES, B_WRITES, A_SHUTS_WRITING, B_SHUTS_WRITING, END}, ENDED | POLLHUP, ENDED | POLLHUP);
+	check_state((const enum action[]){A_WRITES, B_WRITES, A_SHUTS_WRITING, B_SHUTS_WRITING, END}, ENDED | POLLHUP,
+		    ENDED | POLLHUP);
 }
 
 CASE(reading_shut_here, tiny)

@@ -1,7 +1,6 @@
-/* Signals that land in waiting calls: EINTR, SA_RESTART, partial results, handlers that use the socket, longjmp out of them. */
+/* Signals that land in waiting calls: EINTR, SA_RESTART, partial results, handlers that use the socket. */
 #include "kit.h"
 
-#include <setjmp.h>
 #include <sys/select.h>
 
 static volatile sig_atomic_t signals_seen;
@@ -75,12 +74,12 @@ CASE(every_reading_call_is_interrupted, tiny)
 	handle(0, on_signal);
 	for (int call = 0; call < 6; call++) {
 		pid_t pid = signaller_start(1, -1);
-		ssize_t got = call == 0	  ? read(pair.b, &byte, 1)
-					  : call == 1 ? readv(pair.b, &part, 1)
-					  : call == 2 ? recvmsg(pair.b, &message, 0)
-					  : call == 3 ? recv(pair.b, &byte, 1, MSG_PEEK)
-					  : call == 4 ? recv(pair.b, &byte, 1, MSG_WAITALL)
-								  : recvmmsg(pair.b, &messages, 1, 0, NULL);
+		ssize_t got = call == 0   ? read(pair.b, &byte, 1)
+			      : call == 1 ? readv(pair.b, &part, 1)
+			      : call == 2 ? recvmsg(pair.b, &message, 0)
+			      : call == 3 ? recv(pair.b, &byte, 1, MSG_PEEK)
+			      : call == 4 ? recv(pair.b, &byte, 1, MSG_WAITALL)
+					  : recvmmsg(pair.b, &messages, 1, 0, NULL);
 		if (got != -1 || errno != EINTR)
 			FAIL("call %d: got %zd, expected -1 with EINTR", call, got);
 		CHECK_EQ(signals_seen, call + 1);
@@ -221,12 +220,12 @@ CASE(every_waiting_call_is_interrupted_even_with_restart, tiny, tcp)
 		pid_t pid = signaller_start(1, -1);
 		FD_ZERO(&in);
 		FD_SET(pair.b, &in);
-		int ready = call == 0	? poll(&entry, 1, -1)
-					: call == 1 ? ppoll(&entry, 1, NULL, NULL)
-					: call == 2 ? select(pair.b + 1, &in, NULL, NULL, NULL)
-					: call == 3 ? pselect(pair.b + 1, &in, NULL, NULL, NULL, NULL)
-					: call == 4 ? epoll_wait(set, &event, 1, -1)
-								: epoll_pwait(set, &event, 1, -1, NULL);
+		int ready = call == 0   ? poll(&entry, 1, -1)
+			    : call == 1 ? ppoll(&entry, 1, NULL, NULL)
+			    : call == 2 ? select(pair.b + 1, &in, NULL, NULL, NULL)
+			    : call == 3 ? pselect(pair.b + 1, &in, NULL, NULL, NULL, NULL)
+			    : call == 4 ? epoll_wait(set, &event, 1, -1)
+					: epoll_pwait(set, &event, 1, -1, NULL);
 		if (ready != -1 || errno != EINTR)
 			FAIL("call %d: got %d, expected -1 with EINTR", call, ready);
 		CHECK_EQ(signals_seen, call + 1);
@@ -403,123 +402,7 @@ CASE(storm_of_signals_on_the_sender, tiny)
 	MUST(close(fd));
 }
 
-static sigjmp_buf escape;
-
-static void jump_out(int signal __attribute__((unused)))
-{
-	siglongjmp(escape, 1);
-}
-
-CASE(longjmp_out_of_recv, tiny, tcp)
-{
-	struct pair pair = PAIR;
-	volatile int jumps = 0;
-	char got[8];
-
-	handle(0, jump_out);
-	for (volatile int i = 0; i < 10; i++) {
-		volatile pid_t pid = 0;
-		if (sigsetjmp(escape, 1) == 0) {
-			pid = signaller_start(1, -1);
-			recv(pair.b, got, 1, 0);
-			FAIL("recv returned");
-		}
-		jumps++;
-		CHECK_EXITS(pid, 0);
-	}
-	CHECK_EQ(jumps, 10);
-	PUT(pair.a, "intact");
-	CHECK_GETS(pair.b, "intact");
-	PUT(pair.b, "back");
-	CHECK_GETS(pair.a, "back");
-	pair_close(&pair);
-}
-
-CASE(longjmp_out_of_send, tiny)
-{
-	struct pair pair = PAIR;
-	volatile uint64_t filled = kit_fill(pair.a, kit_seed(), 0);
-	volatile pid_t pid = 0;
-
-	handle(0, jump_out);
-	if (sigsetjmp(escape, 1) == 0) {
-		pid = signaller_start(1, -1);
-		send(pair.a, "x", 1, 0);
-		FAIL("send returned");
-	}
-	CHECK_EXITS(pid, 0);
-	kit_recv_pattern(pair.b, filled, kit_seed(), 0);
-	PUT(pair.a, "after");
-	CHECK_GETS(pair.b, "after");
-	pair_close(&pair);
-}
-
-CASE(longjmp_out_of_waiting_calls, tiny)
-{
-	struct pair pair = PAIR;
-	volatile int set = (int)MUST(epoll_create1(0));
-	struct epoll_event event = {.events = EPOLLIN};
-
-	MUST(epoll_ctl(set, EPOLL_CTL_ADD, pair.b, &event));
-	handle(0, jump_out);
-	for (volatile int call = 0; call < 6; call++) {
-		volatile pid_t pid = 0;
-		if (sigsetjmp(escape, 1) == 0) {
-			struct pollfd entry = {.fd = pair.b, .events = POLLIN};
-			fd_set in;
-			pid = signaller_start(1, -1);
-			FD_ZERO(&in);
-			FD_SET(pair.b, &in);
-			if (call % 3 == 0)
-				poll(&entry, 1, -1);
-			else if (call % 3 == 1)
-				epoll_wait(set, &event, 1, -1);
-			else
-				select(pair.b + 1, &in, NULL, NULL, NULL);
-			FAIL("a wait returned");
-		}
-		CHECK_EXITS(pid, 0);
-	}
-	PUT(pair.a, "x");
-	CHECK_EQ(MUST(epoll_wait(set, &event, 1, 5000)), 1);
-	CHECK_GETS(pair.b, "x");
-	MUST(close(set));
-	pair_close(&pair);
-}
-
-/* A jump at any moment of a busy exchange may lose the place, so each attempt has a fresh connection; nothing may hang or crash. */
-CASE(longjmp_at_random_moments, tiny)
-{
-	static char buffer[4096];
-	volatile uint64_t random = kit_seed();
-	struct sigaction action = {.sa_handler = jump_out};
-
-	MUST(sigaction(SIGALRM, &action, NULL));
-	for (volatile int i = 0; i < 60; i++) {
-		struct pair pair = PAIR;
-		uint64_t state = random + (uint64_t)i;
-		struct itimerval timer = {.it_value = {0, 1 + (suseconds_t)kit_random_below(&state, 3000)}};
-		if (sigsetjmp(escape, 1) == 0) {
-			MUST(setitimer(ITIMER_REAL, &timer, NULL));
-			for (;;) {
-				send(pair.a, buffer, 100, 0);
-				recv(pair.b, buffer, 100, 0);
-				poll(&(struct pollfd){.fd = pair.b, .events = POLLIN}, 1, 0);
-			}
-		}
-		/* The connection still moves bytes both ways, after what was under way. */
-		PUT(pair.b, "alive");
-		CHECK_GETS(pair.a, "alive");
-		PUT(pair.a, "too");
-		while (recv(pair.b, buffer, sizeof(buffer), MSG_DONTWAIT) > 0)
-			;
-		pair_close(&pair);
-	}
-}
-
-static void exit_now(void *argument __attribute__((unused)))
-{
-}
+static void exit_now(void *argument __attribute__((unused))) {}
 
 CASE(dying_children_do_not_disturb, tiny)
 {

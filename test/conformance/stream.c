@@ -129,7 +129,9 @@ CASE(random_sizes_one_thread, tiny, tcp)
 	uint64_t random = kit_seed(), total = MIB;
 
 	for (int i = 0; i < 4; i++)
-		halves[i] = (struct half){.fd = i == 0 || i == 3 ? pair.a : pair.b, .seed = i < 2 ? SEED_THERE : SEED_BACK, .total = total};
+		halves[i] = (struct half){.fd = i == 0 || i == 3 ? pair.a : pair.b,
+					  .seed = i < 2 ? SEED_THERE : SEED_BACK,
+					  .total = total};
 	while (halves[1].done < total || halves[3].done < total) {
 		size_t which = kit_random_below(&random, 4), size = random_size(&random, sizeof(buffer));
 		struct half *half = &halves[which];
@@ -160,9 +162,11 @@ CASE(random_sizes_one_thread, tiny, tcp)
 static ssize_t write_somehow(int fd, char *buffer, size_t size, uint64_t *random)
 {
 	size_t first = size / 3, second = size / 2 - size / 3;
-	struct iovec parts[3] = {{buffer, first}, {buffer + first, second}, {buffer + first + second, size - first - second}};
+	struct iovec parts[3] = {
+		{buffer, first}, {buffer + first, second}, {buffer + first + second, size - first - second}};
 	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 3};
-	struct mmsghdr messages[2] = {{.msg_hdr = {.msg_iov = parts, .msg_iovlen = 2}}, {.msg_hdr = {.msg_iov = parts + 2, .msg_iovlen = 1}}};
+	struct mmsghdr messages[2] = {{.msg_hdr = {.msg_iov = parts, .msg_iovlen = 2}},
+				      {.msg_hdr = {.msg_iov = parts + 2, .msg_iovlen = 1}}};
 
 	switch (kit_random_below(random, 7)) {
 	case 0:
@@ -187,7 +191,8 @@ static ssize_t write_somehow(int fd, char *buffer, size_t size, uint64_t *random
 static ssize_t read_somehow(int fd, char *buffer, size_t size, uint64_t *random)
 {
 	size_t first = size / 3, second = size / 2 - size / 3;
-	struct iovec parts[3] = {{buffer, first}, {buffer + first, second}, {buffer + first + second, size - first - second}};
+	struct iovec parts[3] = {
+		{buffer, first}, {buffer + first, second}, {buffer + first + second, size - first - second}};
 	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 3};
 	struct mmsghdr messages[1] = {{.msg_hdr = {.msg_iov = parts, .msg_iovlen = 3}}};
 
@@ -231,7 +236,8 @@ CASE(every_call_keeps_the_order, tiny, tcp)
 	uint64_t random = ~kit_seed(), at = 0;
 
 	for (;;) {
-		ssize_t got = MUST(read_somehow(fd, buffer, 3 + kit_random_below(&random, sizeof(buffer) - 3), &random));
+		ssize_t got =
+			MUST(read_somehow(fd, buffer, 3 + kit_random_below(&random, sizeof(buffer) - 3), &random));
 		if (got == 0)
 			break;
 		CHECK_PATTERN(buffer, (size_t)got, SEED_THERE, at);

@@ -204,7 +204,8 @@ CASE(splice_proxy, tiny, tcp)
 	MUST(pipe(pipes));
 	while ((got = MUST(splice(from, NULL, pipes[1], NULL, 64 * KIB, SPLICE_F_MOVE))) > 0)
 		while (got > 0)
-			got -= (ssize_t)MUST(splice(pipes[0], NULL, to, NULL, (size_t)got, SPLICE_F_MOVE | SPLICE_F_MORE));
+			got -= (ssize_t)MUST(
+				splice(pipes[0], NULL, to, NULL, (size_t)got, SPLICE_F_MOVE | SPLICE_F_MORE));
 	MUST(shutdown(to, SHUT_WR));
 	CHECK_GETS(to, "got it");
 	peer_join(&source);

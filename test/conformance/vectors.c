@@ -120,8 +120,13 @@ CASE(addresses_and_control_come_back_empty, tiny, tcp)
 	struct sockaddr_storage address;
 	socklen_t length = sizeof(address);
 	struct iovec into = {in, sizeof(in)};
-	struct msghdr message = {.msg_name = &address, .msg_namelen = sizeof(address), .msg_iov = &into, .msg_iovlen = 1,
-			.msg_control = control, .msg_controllen = sizeof(control), .msg_flags = -1};
+	struct msghdr message = {.msg_name = &address,
+				 .msg_namelen = sizeof(address),
+				 .msg_iov = &into,
+				 .msg_iovlen = 1,
+				 .msg_control = control,
+				 .msg_controllen = sizeof(control),
+				 .msg_flags = -1};
 
 	PUT(pair.a, "abcd");
 	kit_await(pair.b, POLLIN);
@@ -187,7 +192,8 @@ CASE(wait_for_one_message, tiny, tcp)
 	struct pair pair = PAIR;
 	char in[2][4];
 	struct iovec into[2] = {{in[0], 4}, {in[1], 4}};
-	struct mmsghdr got[2] = {{.msg_hdr = {.msg_iov = &into[0], .msg_iovlen = 1}}, {.msg_hdr = {.msg_iov = &into[1], .msg_iovlen = 1}}};
+	struct mmsghdr got[2] = {{.msg_hdr = {.msg_iov = &into[0], .msg_iovlen = 1}},
+				 {.msg_hdr = {.msg_iov = &into[1], .msg_iovlen = 1}}};
 
 	PUT(pair.a, "abcd");
 	kit_await(pair.b, POLLIN);

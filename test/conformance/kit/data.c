@@ -65,8 +65,9 @@ void kit_check_pattern(const char *file, int line, const void *buffer, size_t le
 		}
 		for (size_t i = 0; i < part; i++)
 			if (got[done + i] != want[i])
-				kit_fail(file, line, "stream offset %llu (byte %zu of %zu): got 0x%02x, expected 0x%02x",
-						(unsigned long long)(at + done + i), done + i, length, got[done + i], want[i]);
+				kit_fail(file, line,
+					 "stream offset %llu (byte %zu of %zu): got 0x%02x, expected 0x%02x",
+					 (unsigned long long)(at + done + i), done + i, length, got[done + i], want[i]);
 	}
 }
 
@@ -170,7 +171,7 @@ uint64_t kit_fill(int fd, uint64_t seed, uint64_t at)
 	uint64_t start = at;
 
 	/* TCP's windows open a little more as acknowledgements come in: full is what stays full for a moment. */
-	for (int idle = 0; idle < 4;) {
+	for (int idle = 0; idle < 12;) {
 		kit_pattern(buffer, sizeof(buffer), seed, at);
 		ssize_t sent = send(fd, buffer, sizeof(buffer), MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (sent == -1) {
@@ -201,17 +202,9 @@ static const struct {
 	unsigned bit;
 	const char *name;
 } event_names[] = {
-		{POLLIN, "IN"},
-		{POLLPRI, "PRI"},
-		{POLLOUT, "OUT"},
-		{POLLERR, "ERR"},
-		{POLLHUP, "HUP"},
-		{POLLNVAL, "NVAL"},
-		{POLLRDNORM, "RDNORM"},
-		{POLLRDBAND, "RDBAND"},
-		{POLLWRNORM, "WRNORM"},
-		{POLLWRBAND, "WRBAND"},
-		{POLLRDHUP, "RDHUP"},
+	{POLLIN, "IN"},         {POLLPRI, "PRI"},       {POLLOUT, "OUT"},       {POLLERR, "ERR"},
+	{POLLHUP, "HUP"},       {POLLNVAL, "NVAL"},     {POLLRDNORM, "RDNORM"}, {POLLRDBAND, "RDBAND"},
+	{POLLWRNORM, "WRNORM"}, {POLLWRBAND, "WRBAND"}, {POLLRDHUP, "RDHUP"},
 };
 
 const char *kit_events_text(char *text, size_t size, unsigned events)
@@ -221,7 +214,8 @@ const char *kit_events_text(char *text, size_t size, unsigned events)
 	text[0] = 0;
 	for (size_t i = 0; i < sizeof(event_names) / sizeof(event_names[0]); i++)
 		if (events & event_names[i].bit && used < size)
-			used += (size_t)snprintf(text + used, size - used, "%s%s", used ? "|" : "", event_names[i].name);
+			used += (size_t)snprintf(text + used, size - used, "%s%s", used ? "|" : "",
+						 event_names[i].name);
 	return events ? text : "none";
 }
 
@@ -263,8 +257,8 @@ void kit_check_revents(const char *file, int line, int fd, short want)
 	}
 	if (stable < 2)
 		kit_fail(file, line, "revents of fd %d: got %s, expected %s", fd,
-				kit_events_text(got_text, sizeof(got_text), (unsigned short)got),
-				kit_events_text(want_text, sizeof(want_text), (unsigned short)want));
+			 kit_events_text(got_text, sizeof(got_text), (unsigned short)got),
+			 kit_events_text(want_text, sizeof(want_text), (unsigned short)want));
 }
 
 void kit_check_eof(const char *file, int line, int fd)

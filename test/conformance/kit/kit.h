@@ -41,13 +41,13 @@ void kit_case_add(struct kit_case *);
 
 /* One behaviour: CASE(name, tags...) { ... }. The build registers kernel.<file>__<name> and shm.<file>__<name> with ctest;
  * tag `tiny` adds a run with 256-byte rings, `tcp` one with transport=tcp, `serial` keeps others from running beside it. */
-#define CASE(name, ...) \
-	static void case__##name(void); \
-	__attribute__((constructor)) static void case_add__##name(void) \
-	{ \
+#define CASE(name, ...)                                                    \
+	static void case__##name(void);                                    \
+	__attribute__((constructor)) static void case_add__##name(void)    \
+	{                                                                  \
 		static struct kit_case self = {#name, case__##name, NULL}; \
-		kit_case_add(&self); \
-	} \
+		kit_case_add(&self);                                       \
+	}                                                                  \
 	static void case__##name(void)
 
 /* A program that a case starts by exec: PROGRAM(name) { ... } gets argc and argv, and returns its exit code. */
@@ -57,13 +57,13 @@ struct kit_program {
 	struct kit_program *next;
 };
 void kit_program_add(struct kit_program *);
-#define PROGRAM(name) \
-	static int program__##name(int argc, char **argv); \
-	__attribute__((constructor)) static void program_add__##name(void) \
-	{ \
+#define PROGRAM(name)                                                            \
+	static int program__##name(int argc, char **argv);                       \
+	__attribute__((constructor)) static void program_add__##name(void)       \
+	{                                                                        \
 		static struct kit_program self = {#name, program__##name, NULL}; \
-		kit_program_add(&self); \
-	} \
+		kit_program_add(&self);                                          \
+	}                                                                        \
 	static int program__##name(int argc __attribute__((unused)), char **argv __attribute__((unused)))
 
 /* argv and envp that start PROGRAM(name) with up to four words; PLAIN drops the preload. The result lives as long as the process. */
@@ -81,11 +81,11 @@ void kit_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #define FAIL(...) kit_fail(__FILE__, __LINE__, __VA_ARGS__)
 #define CHECK(condition) ((condition) ? (void)0 : kit_fail(__FILE__, __LINE__, "false: %s", #condition))
-#define CHECK_EQ(got, want) \
-	do { \
-		intmax_t got_ = (intmax_t)(got); \
-		intmax_t want_ = (intmax_t)(want); \
-		if (got_ != want_) \
+#define CHECK_EQ(got, want)                                                              \
+	do {                                                                             \
+		intmax_t got_ = (intmax_t)(got);                                         \
+		intmax_t want_ = (intmax_t)(want);                                       \
+		if (got_ != want_)                                                       \
 			kit_fail_eq(__FILE__, __LINE__, #got " == " #want, got_, want_); \
 	} while (0)
 /* The value of a call that must not return -1. */
@@ -101,10 +101,10 @@ int64_t kit_now_ms(void);
 void kit_sleep_ms(int ms);
 /* How much longer than asked a wait may take on a busy machine. */
 #define KIT_LATE_MS 1500
-#define CHECK_LASTED(start_ms, least_ms) \
-	do { \
-		int64_t lasted_ = kit_now_ms() - (start_ms); \
-		if (lasted_ < (least_ms) - 3 || lasted_ > (least_ms) + KIT_LATE_MS) \
+#define CHECK_LASTED(start_ms, least_ms)                                                                  \
+	do {                                                                                              \
+		int64_t lasted_ = kit_now_ms() - (start_ms);                                              \
+		if (lasted_ < (least_ms)-3 || lasted_ > (least_ms) + KIT_LATE_MS)                         \
 			FAIL("lasted %lld ms, expected %lld", (long long)lasted_, (long long)(least_ms)); \
 	} while (0)
 /* Returns once thread TID (of any process of the case) sleeps in the kernel and stays asleep. */
@@ -221,13 +221,13 @@ struct peer_entry {
 };
 void kit_peer_add(struct peer_entry *);
 /* What the other party does: PEER(name) { ... } gets fd and argument. FD is closed when it returns. */
-#define PEER(name) \
-	static void peer__##name(int fd, long argument); \
-	static struct peer_entry name = {#name, peer__##name, NULL}; \
+#define PEER(name)                                                      \
+	static void peer__##name(int fd, long argument);                \
+	static struct peer_entry name = {#name, peer__##name, NULL};    \
 	__attribute__((constructor)) static void peer_add__##name(void) \
-	{ \
-		kit_peer_add(&name); \
-	} \
+	{                                                               \
+		kit_peer_add(&name);                                    \
+	}                                                               \
 	static void peer__##name(int fd __attribute__((unused)), long argument __attribute__((unused)))
 
 struct peer {

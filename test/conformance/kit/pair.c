@@ -136,11 +136,13 @@ void kit_carriers_print(void)
 		struct rdma_carrier carrier;
 		if (!kit_carrier(fd, &carrier))
 			continue;
-		int length = snprintf(line, sizeof(line),
-				"  [%d] fd %d: send %s, recv %s, reason %.32s, sent %llu (%llu shm), received %llu (%llu shm)\n", getpid(), fd,
-				transport_name(carrier.send), transport_name(carrier.recv), carrier.reason_code,
-				(unsigned long long)carrier.send_bytes, (unsigned long long)carrier.shm_send_bytes,
-				(unsigned long long)carrier.recv_bytes, (unsigned long long)carrier.shm_recv_bytes);
+		int length = snprintf(
+			line, sizeof(line),
+			"  [%d] fd %d: send %s, recv %s, reason %.32s, sent %llu (%llu shm), received %llu (%llu "
+			"shm)\n",
+			getpid(), fd, transport_name(carrier.send), transport_name(carrier.recv), carrier.reason_code,
+			(unsigned long long)carrier.send_bytes, (unsigned long long)carrier.shm_send_bytes,
+			(unsigned long long)carrier.recv_bytes, (unsigned long long)carrier.shm_recv_bytes);
 		if (write(STDERR_FILENO, line, (size_t)length) == -1)
 			return;
 	}
@@ -229,7 +231,8 @@ void kit_check_carried(const char *file, int line, int fd, uint64_t sent_min, ui
 	if (carrier.send != RDMA_TRANSPORT_SHM || carrier.recv != RDMA_TRANSPORT_SHM)
 		kit_fail(file, line, "fd %d is not carried by shared memory both ways: %.32s", fd, carrier.reason_code);
 	if (carrier.shm_send_bytes < sent_min || carrier.shm_recv_bytes < received_min)
-		kit_fail(file, line, "fd %d: %llu bytes sent and %llu received by shared memory, expected %llu and %llu", fd,
-				(unsigned long long)carrier.shm_send_bytes, (unsigned long long)carrier.shm_recv_bytes,
-				(unsigned long long)sent_min, (unsigned long long)received_min);
+		kit_fail(file, line,
+			 "fd %d: %llu bytes sent and %llu received by shared memory, expected %llu and %llu", fd,
+			 (unsigned long long)carrier.shm_send_bytes, (unsigned long long)carrier.shm_recv_bytes,
+			 (unsigned long long)sent_min, (unsigned long long)received_min);
 }

@@ -204,13 +204,14 @@ static void exec_peer(const struct peer *peer, int from, int report)
 	MUST(fcntl(from, F_SETFD, 0));
 	MUST(fcntl(report, F_SETFD, 0));
 	execve("/proc/self/exe", kit_program_argv("peer", words[0], words[1], NULL, NULL),
-			kit_program_envp(peer->party == PARTY_PLAIN));
+	       kit_program_envp(peer->party == PARTY_PLAIN));
 	FAIL("exec");
 }
 
 static int start_process(struct peer *peer)
 {
-	struct peer_order order = {.argument = peer->argument, .fresh = peer->fresh, .listens = peer->listens, .family = peer->family};
+	struct peer_order order = {
+		.argument = peer->argument, .fresh = peer->fresh, .listens = peer->listens, .family = peer->family};
 	int orders[2], report[2], listener = -1, fd;
 
 	snprintf(order.name, sizeof(order.name), "%s", peer->run->name);
@@ -296,8 +297,9 @@ void kit_wait_exit(const char *file, int line, pid_t pid, int code)
 		if (errno != EINTR)
 			kit_fail(file, line, "waitpid %d", pid);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != code)
-		kit_fail(file, line, "process %d ended with %s %d, expected exit code %d", pid, WIFEXITED(status) ? "exit code" : "signal",
-				WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status), code);
+		kit_fail(file, line, "process %d ended with %s %d, expected exit code %d", pid,
+			 WIFEXITED(status) ? "exit code" : "signal",
+			 WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status), code);
 }
 
 void kit_wait_killed(pid_t pid, int signal)

@@ -41,7 +41,8 @@ static size_t session_list(pid_t session, pid_t *pids)
 			continue;
 		char *end = fgets(line, sizeof(line), file) ? strrchr(line, ')') : NULL;
 		fclose(file);
-		if (end && sscanf(end + 2, "%c %*d %d %d", &state, &pgrp, &its_session) == 3 && its_session == session && state != 'Z')
+		if (end && sscanf(end + 2, "%c %*d %d %d", &state, &pgrp, &its_session) == 3 &&
+		    its_session == session && state != 'Z')
 			pids[count++] = atoi(entry->d_name);
 	}
 	if (proc)
@@ -89,7 +90,8 @@ static void debugger_print(pid_t pid)
 
 	if (!getenv("KIT_GDB"))
 		return;
-	snprintf(command, sizeof(command), "timeout 20 gdb -p %d -batch -nx -ex 'thread apply all bt 16' 2>/dev/null | grep -v '^\\[' >&2", pid);
+	snprintf(command, sizeof(command),
+		 "timeout 20 gdb -p %d -batch -nx -ex 'thread apply all bt 16' 2>/dev/null | grep -v '^\\[' >&2", pid);
 	if (system(command) == -1)
 		fprintf(stderr, "  gdb did not run\n");
 }
