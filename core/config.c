@@ -124,17 +124,25 @@ static void pair_load(const char *pair, size_t length, settings_warn_fn *warn)
 		complain(warn, "RSOCKET_SET: no setting is called \"%s\"", text);
 }
 
-void settings_load(settings_warn_fn *warn)
+static void set_load(settings_warn_fn *warn)
 {
 	const char *set = secure_getenv("RSOCKET_SET");
-	int errno_before = errno;
 
-	dir_load(warn);
 	while (set && *set) {
 		size_t length = strcspn(set, ",");
 
 		pair_load(set, length, warn);
 		set += length + (set[length] == ',');
 	}
+}
+
+void settings_load(settings_warn_fn *warn)
+{
+	int errno_before = errno;
+
+	/* Once before, in silence: log_level decides which of the complaints are heard. */
+	set_load(NULL);
+	dir_load(warn);
+	set_load(warn);
 	errno = errno_before;
 }
