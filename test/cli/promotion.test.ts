@@ -82,7 +82,7 @@ test('one end alone stays on TCP', async t => {
 		const {spawn} = require('node:child_process');
 		const server = net.createServer(socket => socket.pipe(socket)).listen(0, '127.0.0.1', () => {
 			const script = ${JSON.stringify('const socket = require("node:net").connect(+process.argv[1], "127.0.0.1"); let n = 0; socket.on("connect", () => socket.write("x")); socket.on("data", () => { if (++n === 500) socket.end(); else socket.write("x"); });')};
-			spawn(process.argv[1], ['--report=json:' + process.argv[2], '--', process.execPath, '-e', script, String(server.address().port)], {stdio: 'inherit'}).on('exit', code => { process.exitCode = code; server.close(); });
+			spawn(process.argv[1], ['--set', 'promote_tries=2', '--report=json:' + process.argv[2], '--', process.execPath, '-e', script, String(server.address().port)], {stdio: 'inherit'}).on('exit', code => { process.exitCode = code; server.close(); });
 		});
 	`;
 	const {code} = await runRsrun(['-e', client, rsrun, file], {file: process.execPath});
