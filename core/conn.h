@@ -77,12 +77,14 @@ struct conn {
 	uint32_t promoting;   /* try-lock */
 	uint32_t attached;    /* 1: the channel is mapped; release, acquire */
 	uint32_t never;       /* no further attempts, no consent, no commit */
-	uint32_t tries;
+	uint32_t tries; /* for the peer to be found */
+	uint32_t looks; /* for its answer */
 	uint64_t next_calls;  /* the attempt after next happens at that many calls or bytes */
 	uint64_t next_bytes;
 	struct rendezvous *rendezvous;
 	uint32_t corked;      /* the last kernel write had MSG_MORE */
 	uint32_t accepted;
+	uint32_t reset; /* the end to come is a reset, not an EOF */
 
 	/* The channel; constant while attached. */
 	struct wire_channel *channel;
@@ -101,6 +103,9 @@ struct conn {
 
 /* A new connection on FD, holder: this process. NULL when out of memory: FD stays the kernel's alone. */
 struct conn *conn_new(int fd, bool accepted);
+
+/* A connection under construction becomes one worth a record: connect succeeded or is under way. Once. */
+void conn_opened(struct conn *c);
 
 /* Finds FD's connection and keeps it from being recycled; enters a critical section. NULL: not a tracked connection. */
 struct conn *conn_get(int fd);
@@ -180,6 +185,15 @@ void conn_notify(struct conn *c);
 
 /* Puts bell number BELL of ours (or all) into what the peer rings. */
 void conn_interest(struct conn *c, int bell);
+
+/* TCP reported the end of the peer's direction (POLLRDHUP and such in REVENTS). Remembers it, and if the peer is gone for good with
+ * bytes of ours unread, or ASKED because we have something to write, provokes the RST that TCP would have sent.
+ * Returns what TCP reports now. */
+int conn_note_end(struct conn *c, int revents, bool asked);
+/* Whether the peer's end is gone, as far as TCP's REVENTS and its last words in the channel tell. */
+bool conn_peer_gone(struct conn *c, int revents);
+/* An error of C's TCP socket as the program should see it: a death that we had to ask for is a reset. */
+int conn_error(struct conn *c, int error);
 
 /* The peer broke the rules, or bytes are gone: the connection dies visibly, by RST. */
 void conn_reset(struct conn *c, enum reason reason);

@@ -17,6 +17,7 @@
 #define BELL_INDEX INDEX_MAX /* the index that stands for the set's bell */
 #define FORKED_NAP_NS 10000000 /* longest sleep on a set that another process made */
 #define NESTED_MAX 8
+#define END_EVENTS (EPOLLRDHUP | EPOLLHUP | EPOLLERR)
 
 struct reg {
 	struct epset *set;
@@ -29,6 +30,7 @@ struct reg {
 	bool tagged;    /* the kernel reports TAG | index for it, and only the connection's end */
 	bool queued;
 	bool disabled;  /* EPOLLONESHOT fired */
+	uint32_t ended; /* RDHUP, HUP, ERR as last seen: the same end comes by a bit and from TCP, and is one edge */
 	uint32_t round; /* the last collection that looked at it */
 	struct reg *conn_next;
 	struct reg *fd_next;
@@ -435,8 +437,7 @@ static void refresh(struct epset *set)
 
 	if (!set->special || set->sleeper.fd <= 0)
 		return;
-	while (kernel_recv(set->sleeper.fd, byte, sizeof byte, MSG_DONTWAIT) >= 0)
-		;
+	/* Rung from now on for whatever comes from now on: for a watch on edges each arrival is one. */
 	sleeper_rearm(&set->sleeper);
 	drain_links(set);
 	for (r = set->head; r; r = next) {
@@ -446,7 +447,10 @@ static void refresh(struct epset *set)
 		else
 			unqueue(r);
 	}
-	if (ready)
+	if (!ready)
+		while (kernel_recv(set->sleeper.fd, byte, sizeof byte, MSG_DONTWAIT) >= 0)
+			;
+	else if (!kernel_poll_now(set->sleeper.fd, POLLIN))
 		sleeper_ring(&set->sleeper);
 }
 
@@ -568,7 +572,9 @@ static int collect(struct epset *set, struct epoll_event *events, int max)
 			queue(r); /* reported in this round already */
 			continue;
 		}
-		revents = (uint16_t)conn_revents(r->conn, (short)r->events, load_relaxed(&r->conn->shared->recv_lowat));
+		revents = (uint16_t)conn_revents(r->conn, (short)(r->events | EPOLLRDHUP),
+						 load_relaxed(&r->conn->shared->recv_lowat));
+		r->ended = revents & END_EVENTS;
 		revents &= r->events | EPOLLERR | EPOLLHUP;
 		if (!revents)
 			continue;
@@ -614,9 +620,10 @@ static int sift(struct epset *set, struct epoll_event *events, int n)
 		r = index < set->table_size ? set->table[index] : NULL;
 		if (!r || !r->tagged)
 			continue;
-		if (events[i].events & (EPOLLRDHUP | EPOLLERR | EPOLLHUP))
+		if (events[i].events & END_EVENTS)
 			store_relaxed(&r->conn->shared->tcp_event, 1);
-		queue(r);
+		if ((events[i].events & ~r->ended) || !(r->events & EPOLLET))
+			queue(r);
 	}
 	return kept;
 }
@@ -757,9 +764,12 @@ int epoll_wait_any(struct epset *set, int epfd, struct epoll_event *events, int 
 			if (set->owner_pid != process_pid() && (left_ns < 0 || left_ns > FORKED_NAP_NS))
 				left_ns = FORKED_NAP_NS;
 		}
+		if (announced)
+			thread_self.asleep_on = &set->sleeper;
 		readiness_drop();
 		critical_exit();
 		n = kernel_wait(epfd, events, max, left_ns, mask);
+		thread_self.asleep_on = NULL;
 		critical_enter();
 		readiness_take();
 		if (announced && set->sleeper.fd > 0)
@@ -776,6 +786,10 @@ int epoll_wait_any(struct epset *set, int epfd, struct epoll_event *events, int 
 		}
 		if (n || timeout_ns == 0)
 			break;
+		if (thread_self.handlers != handlers) {
+			n = -EINTR;
+			break;
+		}
 		if (!set->special && !deadline && timeout_ns >= 0)
 			break;
 		spun = true;

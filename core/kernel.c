@@ -75,6 +75,9 @@ int kernel_poll_now(int fd, short events)
 	struct timespec zero = {0};
 	long n = sys_call5(SYS_ppoll, &p, 1, &zero, NULL, 8);
 
+	/* Interrupted with nothing found: a signal is pending, which is not an answer. */
+	if (n == -EINTR)
+		return 0;
 	return n < 0 ? (int)n : p.revents;
 }
 

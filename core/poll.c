@@ -37,11 +37,9 @@ short conn_revents(struct conn *c, short events, size_t lowat)
 
 		if (k < 0)
 			return POLLNVAL;
-		kernel = (short)k;
+		kernel = (short)conn_note_end(c, k, false);
 		revents |= kernel & (POLLERR | POLLHUP | POLLPRI | POLLRDHUP);
 		ended = kernel & (POLLERR | POLLHUP | POLLRDHUP);
-		if (ended)
-			store_relaxed(&c->shared->tcp_event, 1);
 	}
 	if (recv == STAGE_RING) {
 		uint64_t flags;
@@ -61,8 +59,7 @@ short conn_revents(struct conn *c, short events, size_t lowat)
 	if (send == STAGE_RING && !(kernel & (POLLERR | POLLHUP)) && !load_relaxed(&c->shared->shut_send)) {
 		ssize_t room = ring_writable(&c->send_ring);
 		uint64_t tail = load_relaxed(&conn_own(c)->tail);
-		bool gone = load_relaxed(&conn_peer(c)->closed) ||
-			    ((kernel & POLLRDHUP) && !(load_relaxed(&conn_peer(c)->tail) & TAIL_FIN));
+		bool gone = conn_peer_gone(c, kernel);
 
 		if (room < (ssize_t)ring_low_room(&c->send_ring) && (events & out) && !gone) {
 			exchange(&conn_own(c)->want_space, 1);
@@ -146,14 +143,14 @@ static inline bool ring_news(struct conn *c, short events, size_t lowat)
 /* --- one connection --- */
 
 /* What a wait interrupted by a signal must do: -EINTR, or 0 to go on, as the kernel decides for recv and send. */
-static int interrupted(uint64_t handlers, uint64_t interruptions, bool timed)
+static int interrupted(uint64_t handlers, uint64_t interruptions, bool strict)
 {
-	if (thread_self.interruptions != interruptions || (timed && thread_self.handlers != handlers))
+	if (thread_self.interruptions != interruptions || (strict && thread_self.handlers != handlers))
 		return -EINTR;
 	return 0;
 }
 
-static int wait_sleep(struct conn *c, int fd, short events, size_t lowat, uint64_t deadline_ns)
+static int wait_sleep(struct conn *c, int fd, short events, size_t lowat, uint64_t deadline_ns, bool strict)
 {
 	struct thread *self = &thread_self;
 	uint64_t handlers = self->handlers, interruptions = self->interruptions, now;
@@ -197,9 +194,11 @@ static int wait_sleep(struct conn *c, int fd, short events, size_t lowat, uint64
 		timeout.tv_nsec = left_ns % 1000000000;
 	}
 	count_add(&c->stats->sleeps, 1);
+	self->asleep_on = bell ? &self->sleeper : NULL;
 	conn_put_keep(c);
 	n = kernel_ppoll(fds, bell ? 2 : 1, left_ns < 0 ? NULL : &timeout, NULL);
 	error = n < 0 ? -errno : 0;
+	self->asleep_on = NULL;
 	rung = n > 0 && fds[1].revents;
 	if (!conn_get_again(c, generation, fd))
 		error = -EBADF;
@@ -210,11 +209,13 @@ static int wait_sleep(struct conn *c, int fd, short events, size_t lowat, uint64
 		return error;
 	if (n > 0 && fds[0].revents & (POLLRDHUP | POLLERR | POLLHUP))
 		store_relaxed(&c->shared->tcp_event, 1);
-	return error == -EINTR ? interrupted(handlers, interruptions, deadline_ns != 0) : error;
+	return error == 0 || error == -EINTR ? interrupted(handlers, interruptions, strict) : error;
 }
 
-int conn_wait(struct conn *c, int fd, short events, size_t lowat, uint64_t deadline_ns)
+int conn_wait(struct conn *c, int fd, short events, size_t lowat, uint64_t deadline_ns, bool partial)
 {
+	bool strict = partial || deadline_ns;
+
 	if (spin_worth() && can_spin_for(c, events)) {
 		uint64_t end = spin_end(), handlers = thread_self.handlers, interruptions = thread_self.interruptions;
 		uint32_t generation = c->generation;
@@ -232,7 +233,7 @@ int conn_wait(struct conn *c, int fd, short events, size_t lowat, uint64_t deadl
 			}
 			/* Let handlers in, and let the connection be closed. */
 			conn_put_keep(c);
-			error = interrupted(handlers, interruptions, deadline_ns != 0);
+			error = interrupted(handlers, interruptions, strict);
 			if (!conn_get_again(c, generation, fd))
 				error = -EBADF;
 			if (error < 0)
@@ -242,7 +243,7 @@ int conn_wait(struct conn *c, int fd, short events, size_t lowat, uint64_t deadl
 		}
 		spin_result(false);
 	}
-	return wait_sleep(c, fd, events, lowat, deadline_ns);
+	return wait_sleep(c, fd, events, lowat, deadline_ns, strict);
 }
 
 /* --- many descriptors --- */
@@ -426,9 +427,12 @@ static int poll_loop(struct pollfd *fds, struct pollfd *kernel, short *ours, nfd
 		kernel[count].fd = bells ? thread_self.sleeper.fd : -1;
 		kernel[count].events = POLLIN;
 		kernel[count].revents = 0;
+		if (bells)
+			thread_self.asleep_on = &thread_self.sleeper;
 		critical_exit();
 		n = kernel_ppoll(kernel, count + 1, timeout, mask);
 		error = n < 0 ? -errno : 0;
+		thread_self.asleep_on = NULL;
 		critical_enter();
 		store_relaxed(&thread_self.polling, 0);
 		rung = n > 0 && kernel[count].revents;
@@ -444,6 +448,8 @@ static int poll_loop(struct pollfd *fds, struct pollfd *kernel, short *ours, nfd
 		n = poll_merge(fds, kernel, ours, count);
 		if (n)
 			return n;
+		if (thread_self.handlers != handlers)
+			return -EINTR;
 		if (deadline && clock_monotonic() >= deadline) {
 			n = poll_look(fds, kernel, count, false, &others);
 			for (nfds_t i = 0; i < count; i++)

@@ -15,10 +15,10 @@ short conn_revents(struct conn *c, short events, size_t lowat);
 /* The events of C's socket that a kernel wait must include so that EVENTS cannot be missed. */
 short conn_kernel_events(struct conn *c, short events);
 
-/* Waits until C may have EVENTS, spinning first. The caller holds C, and holds it again afterwards, whatever is returned:
+/* Waits until C may have EVENTS, spinning first. PARTIAL: bytes were moved already, so any handler ends the call. The caller holds C, and holds it again afterwards, whatever is returned:
  * 0 look again, -EAGAIN DEADLINE_NS (CLOCK_MONOTONIC, 0 none) passed, -EINTR a handler ran and the call must not be restarted,
  * -EBADF the connection was closed meanwhile. */
-int conn_wait(struct conn *c, int fd, short events, size_t lowat, uint64_t deadline_ns);
+int conn_wait(struct conn *c, int fd, short events, size_t lowat, uint64_t deadline_ns, bool partial);
 
 /* poll(2), ppoll(2): fds may mix everything. TIMEOUT_NS FOREVER or >= 0. Count or -errno. */
 int poll_wait(struct pollfd *fds, nfds_t count, int64_t timeout_ns, const sigset_t *mask);

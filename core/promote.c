@@ -163,10 +163,15 @@ static void attach(struct conn *c, int side, const struct meeting *m)
 static void put_off(struct conn *c)
 {
 	uint64_t calls = c->stats->recv_calls + c->stats->send_calls, bytes = c->stats->recv_bytes + c->stats->send_bytes;
-	bool talking = c->rendezvous && c->rendezvous->fd >= 0;
-
-	/* Someone is there: look soon. Nobody yet: ever more rarely. */
-	c->next_calls = calls + (talking ? 1ull << c->tries / 2 : (uint64_t)settings()->promote_after_calls << c->tries);
+	/* Someone is there, and only has to make a call of its own: look soon, and as long as it takes. */
+	if (c->rendezvous && c->rendezvous->fd >= 0) {
+		c->next_calls = calls + (1ull << (c->looks < 8 ? c->looks / 2 : 4));
+		c->next_bytes = bytes + (uint64_t)settings()->promote_after_bytes;
+		c->looks++;
+		return;
+	}
+	/* Nobody yet: ever more rarely. */
+	c->next_calls = calls + ((uint64_t)settings()->promote_after_calls << c->tries);
 	c->next_bytes = bytes + ((uint64_t)settings()->promote_after_bytes << c->tries);
 	c->tries++;
 }
@@ -181,12 +186,12 @@ static void search_end(struct conn *c)
 static void attempt(struct conn *c)
 {
 	static int forbidden = -1;
-	struct meeting meeting;
+	struct meeting meeting = {0};
 	enum reason reason;
 	bool retry;
 	int met;
 
-	if (c->tries > settings()->promote_tries) {
+	if (c->tries > settings()->promote_tries && !(c->rendezvous && c->rendezvous->fd >= 0)) {
 		search_end(c);
 		conn_never(c, c->stats->reason == REASON_SEARCHING ? REASON_PEER_ABSENT : (enum reason)c->stats->reason);
 		return;

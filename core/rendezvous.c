@@ -138,6 +138,7 @@ struct rendezvous *rendezvous_new(struct conn *c, enum reason *reason, bool *ret
 		error = listen_here(r);
 		if (error < 0) {
 			/* In use: a squatter, or the remains of an older connection that are about to go. */
+			log_at(LOG_DEBUG, "no rendezvous: error %d", -error);
 			*retry = error == -EADDRINUSE;
 			*reason = error == -EADDRINUSE ? REASON_OTHER_USER : REASON_NO_MEMORY;
 			free(r);
@@ -292,6 +293,7 @@ static uint64_t own_cookie(struct conn *c)
 
 static enum reason memory_reason(int error)
 {
+	log_at(LOG_DEBUG, "no shared memory: error %d", -error);
 	return error == -EINVAL || error == -ENOSYS ? REASON_OLD_KERNEL : REASON_NO_MEMORY;
 }
 
@@ -336,7 +338,9 @@ static int grant(struct rendezvous *r, struct conn *c, const struct wire_hello *
 	memcpy(answer.family, own->map->family, sizeof answer.family);
 	memcpy(answer.link, m->link->id, sizeof answer.link);
 	error = (int)message_send(r->fd, &answer, sizeof answer, (const int[]){own->fd, fd, m->link->fd}, 3);
-	if (error < 0)
+	if (error == -EPIPE || error == -ECONNRESET)
+		error = 0; /* it went away while it waited: another may come */
+	if (error <= 0)
 		goto unlink;
 	own_fd_close(fd);
 	return 1;
@@ -348,6 +352,11 @@ unlink:
 unmap:
 	own_fd_close(fd);
 	kernel_unmap(map, m->channel_size);
+	if (error == 0) {
+		own_fd_close(r->fd);
+		r->fd = -1;
+		return 0;
+	}
 failed:
 	*reason = memory_reason(error);
 	return error;
@@ -380,6 +389,7 @@ static int accept_grant(struct conn *c, const struct wire_grant *answer, const i
 		return error;
 	}
 	m->channel = map;
+	m->slot = answer->slot;
 	own = bell_page_own(&error);
 	readiness_take();
 	m->link = own ? link_join(answer->link, fds[2], own, fds[0], answer->family, c, answer->slot, &error) : NULL;

@@ -197,25 +197,38 @@ int ring_publish(struct ring *r, size_t size)
 	return publish(r, load_relaxed(&r->out->tail) & ~TAIL_FLAGS, size);
 }
 
+/* Head and tail as they stood together: the bytes between, or -EPROTO. Between the two loads another consumer may move head on
+ * and the producer tail, so a distance that makes no sense counts only if head stands still. */
+static ssize_t consistent(struct ring *r, uint64_t *head, uint64_t *tail)
+{
+	for (int race = 0; race < RACES_MAX; race++) {
+		uint64_t bytes;
+
+		*head = load_acquire(&r->in->head);
+		*tail = load_acquire(&r->out->tail);
+		bytes = TAIL_POSITION(*tail) - *head;
+		if (bytes <= r->capacity)
+			return (ssize_t)bytes;
+		if (load_acquire(&r->in->head) == *head)
+			break;
+	}
+	return -EPROTO;
+}
+
 /* The consumer's view: *HEAD and bytes that can be read there (> 0); or an error. */
 static ssize_t consumer_bytes(struct ring *r, uint64_t *head)
 {
-	uint64_t h = load_acquire(&r->in->head), tail, bytes = load_relaxed(&r->seen) - h;
+	uint64_t h = load_acquire(&r->in->head), tail, known = load_acquire(&r->seen) - h;
+	ssize_t bytes;
 
 	*head = h;
-	if (bytes - 1 < r->capacity) {
-		/* An acquire of our own: SEEN may have been stored by another thread that acquired it. */
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-		return (ssize_t)bytes;
-	}
-	tail = load_acquire(&r->out->tail);
-	bytes = TAIL_POSITION(tail) - h;
-	if (bytes - 1 < r->capacity) {
+	if (known - 1 < r->capacity)
+		return (ssize_t)known;
+	bytes = consistent(r, head, &tail);
+	if (bytes > 0)
 		store_release(&r->seen, TAIL_POSITION(tail));
-		return (ssize_t)bytes;
-	}
 	if (bytes)
-		return -EPROTO;
+		return bytes;
 	return tail & TAIL_CLOSED ? -ESTALE : tail & TAIL_FIN ? -EPIPE : -EAGAIN;
 }
 
@@ -260,15 +273,13 @@ ssize_t ring_peek(struct ring *r, struct iov_walk *to)
 	for (int race = 0; race < RACES_MAX; race++) {
 		struct iov_walk walk = *to;
 		uint64_t head, tail;
-		ssize_t bytes = consumer_bytes(r, &head);
+		/* A peek wants all there is, not what was once seen. */
+		ssize_t bytes = consistent(r, &head, &tail);
 
+		if (bytes == 0)
+			bytes = consumer_bytes(r, &head);
 		if (bytes < 0)
 			return bytes;
-		/* A peek wants all there is, not what was once seen. */
-		tail = TAIL_POSITION(load_acquire(&r->out->tail));
-		if (tail - head > r->capacity)
-			return -EPROTO;
-		bytes = (ssize_t)(tail - head);
 		if ((size_t)bytes > walk.left)
 			bytes = (ssize_t)walk.left;
 		copy_from(r, head, &walk, (size_t)bytes);
@@ -302,29 +313,19 @@ bool ring_consume(struct ring *r, uint64_t head, size_t size)
 
 ssize_t ring_readable(struct ring *r, uint64_t *flags)
 {
-	uint64_t head = load_acquire(&r->in->head), tail = load_acquire(&r->out->tail);
-	uint64_t bytes = TAIL_POSITION(tail) - head;
+	uint64_t head, tail;
+	ssize_t bytes = consistent(r, &head, &tail);
 
 	*flags = tail & TAIL_FLAGS;
-	if (bytes <= r->capacity)
-		return (ssize_t)bytes;
-	/* A sibling or another thread may have moved head on between the two loads. */
-	head = load_acquire(&r->in->head);
-	tail = load_acquire(&r->out->tail);
-	bytes = TAIL_POSITION(tail) - head;
-	return bytes <= r->capacity ? (ssize_t)bytes : -EPROTO;
+	return bytes;
 }
 
 ssize_t ring_writable(struct ring *r)
 {
-	uint64_t tail = load_acquire(&r->out->tail), head = load_acquire(&r->in->head);
-	uint64_t used = TAIL_POSITION(tail) - head;
+	uint64_t head, tail;
+	ssize_t used = consistent(r, &head, &tail);
 
-	if (used <= r->capacity)
-		return (ssize_t)(r->capacity - used);
-	tail = load_acquire(&r->out->tail);
-	used = TAIL_POSITION(tail) - load_acquire(&r->in->head);
-	return used <= r->capacity ? (ssize_t)(r->capacity - used) : -EPROTO;
+	return used < 0 ? used : (ssize_t)r->capacity - used;
 }
 
 uint64_t ring_end(struct ring *r, uint64_t flag)

@@ -9,6 +9,7 @@
 #include "stream.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -117,9 +118,7 @@ struct conn *conn_new(int fd, bool accepted)
 	generation = c->generation + 1;
 	memset(c, 0, sizeof *c);
 	c->shared = shared;
-	c->stats = stats_conn_new();
-	if (!c->stats)
-		c->stats = &shared->stats;
+	c->stats = &shared->stats;
 	c->fd = fd;
 	c->descriptors = 1;
 	c->accepted = accepted;
@@ -130,8 +129,21 @@ struct conn *conn_new(int fd, bool accepted)
 	fdtab_set(fd, FD_CONN, c);
 	lock_drop(&fdtab_lock);
 	critical_exit();
-	stats_conn_open(c->stats, fd, accepted);
+	if (accepted)
+		conn_opened(c);
 	return c;
+}
+
+void conn_opened(struct conn *c)
+{
+	struct stats_conn *record;
+
+	if (c->stats->state != STATS_FREE)
+		return;
+	record = stats_conn_new();
+	if (record)
+		store_release(&c->stats, record);
+	stats_conn_open(c->stats, c->fd, (int)c->accepted);
 }
 
 struct conn *conn_get(int fd)
@@ -304,6 +316,36 @@ void conn_reset(struct conn *c, enum reason reason)
 	thread_wake_waiters(c);
 }
 
+bool conn_peer_gone(struct conn *c, int revents)
+{
+	if (load_acquire(&conn_peer(c)->closed))
+		return true;
+	/* A FIN that the channel knows nothing of: it died, or closed past libc. */
+	return (revents & POLLRDHUP) && !(load_acquire(&conn_peer(c)->tail) & TAIL_FIN);
+}
+
+int conn_note_end(struct conn *c, int revents, bool asked)
+{
+	if (!(revents & (POLLRDHUP | POLLERR | POLLHUP)))
+		return revents;
+	store_relaxed(&c->shared->tcp_event, 1);
+	if ((revents & (POLLERR | POLLHUP)) || conn_send_stage(c) != STAGE_RING || !conn_peer_gone(c, revents))
+		return revents;
+	/* Closed in order, it sent a RST itself if bytes were unread; killed, its kernel knew of none. */
+	if (!asked && (load_acquire(&conn_peer(c)->closed) || ring_writable(&c->send_ring) == (ssize_t)c->send_ring.capacity))
+		return revents;
+	/* An idle TCP socket cannot tell a close from a half-close: one byte gets the RST that our bytes would have got. */
+	if (!exchange(&c->shared->probed, 1))
+		kernel_sendto(c->fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
+	return kernel_poll_now(c->fd, POLLIN | POLLOUT | POLLPRI | POLLRDHUP | POLLRDNORM | POLLWRNORM);
+}
+
+int conn_error(struct conn *c, int error)
+{
+	/* TCP says EPIPE of a reset after a FIN; for bytes that nobody read it would have been ECONNRESET, without a FIN. */
+	return error == EPIPE && load_relaxed(&c->shared->probed) && !load_relaxed(&conn_peer(c)->closed) ? ECONNRESET : error;
+}
+
 /* What the peer must learn when the last holder lets go. Nothing here blocks. */
 static void publish_end(struct conn *c)
 {
@@ -323,7 +365,7 @@ static void publish_end(struct conn *c)
 		linger.l_linger = 0;
 		kernel_setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
 	}
-	if (linger.l_onoff && linger.l_linger == 0)
+	if (load_relaxed(&c->reset) || (linger.l_onoff && linger.l_linger == 0))
 		return; /* the kernel's RST says it all */
 	if (WORD_STATE(load_acquire(conn_send_word(c))) == WIRE_COMMITTED)
 		ring_end(&c->send_ring, TAIL_FIN);

@@ -242,13 +242,17 @@ static void room_made(struct conn *c)
 	}
 }
 
-/* The next bytes, from whoever has them, without blocking; moves TO on. > 0, 0 at the end, or -errno. */
-static ssize_t pull(struct conn *c, struct iov_walk *to, int flags)
+/* The next bytes, from whoever has them, without blocking; moves TO on. STARTED: the call has some already. > 0, 0 at the end, or
+ * -errno. */
+static ssize_t pull(struct conn *c, struct iov_walk *to, int flags, bool started)
 {
-	for (;;) {
+	for (enum stage before = conn_recv_stage(c);;) {
 		enum stage stage = conn_recv_stage(c);
 		ssize_t n;
 
+		/* One call does not run over the return to TCP: what comes there may be urgent, where reads must stop. */
+		if (stage == STAGE_RETURNED && before == STAGE_RING && started && !(flags & MSG_WAITALL))
+			return -EAGAIN;
 		if (__builtin_expect(stage == STAGE_RING, 1)) {
 			n = ring_pull(&c->recv_ring, flags & MSG_TRUNC ? NULL : to, to->left);
 			if (n > 0) {
@@ -291,13 +295,15 @@ static ssize_t pull_end(struct conn *c, struct iov_walk *to, int flags)
 
 	if (revents <= 0)
 		return revents < 0 ? revents : -EAGAIN;
-	store_relaxed(&c->shared->tcp_event, 1);
-	n = pull(c, to, flags);
+	conn_note_end(c, revents, false);
+	n = pull(c, to, flags, false);
 	if (n != -EAGAIN || conn_recv_stage(c) != STAGE_RING)
 		return n;
 	n = kernel_recv(c->fd, &byte, 1, MSG_DONTWAIT);
-	if (n <= 0)
-		return n;
+	if (n < 0)
+		return -conn_error(c, (int)-n);
+	if (n == 0)
+		return 0;
 	/* A byte after X. After our FIN it is the peer's question whether we live; before it, somebody writes past libc. */
 	if (!load_relaxed(&c->shared->shut_send))
 		conn_reset(c, REASON_FOREIGN_IO);
@@ -409,7 +415,7 @@ static ssize_t recv_peek(struct conn *c, int fd, struct iov_walk to, int flags, 
 		if (n > 0 && n == before && (conn_revents(c, POLLRDHUP, 1) & (POLLRDHUP | POLLHUP | POLLERR)))
 			return n;
 		before = n;
-		error = conn_wait(c, fd, POLLIN, (n > 0 ? (size_t)n : 0) + 1, deadline);
+		error = conn_wait(c, fd, POLLIN, (n > 0 ? (size_t)n : 0) + 1, deadline, n > 0);
 		if (error < 0)
 			return n > 0 ? n : error;
 	}
@@ -422,7 +428,7 @@ static ssize_t recv_take(struct conn *c, int fd, struct iov_walk *to, int flags,
 	size_t copied = 0;
 
 	for (;;) {
-		ssize_t n = pull(c, to, flags);
+		ssize_t n = pull(c, to, flags, copied > 0);
 		int error;
 
 		if (n > 0) {
@@ -448,7 +454,8 @@ static ssize_t recv_take(struct conn *c, int fd, struct iov_walk *to, int flags,
 			deadline = deadline_of(load_relaxed(&c->shared->recv_timeout_ns));
 			deadline_known = true;
 		}
-		error = conn_wait(c, fd, POLLIN, copied || flags & MSG_WAITALL ? 1 : load_relaxed(&c->shared->recv_lowat), deadline);
+		error = conn_wait(c, fd, POLLIN, copied || flags & MSG_WAITALL ? 1 : load_relaxed(&c->shared->recv_lowat), deadline,
+				  copied > 0);
 		if (error < 0)
 			return copied ? (ssize_t)copied : error;
 	}
@@ -504,17 +511,8 @@ static ssize_t broken(struct conn *c)
 	socklen_t size = sizeof error;
 
 	if (kernel_getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error)
-		return -error;
+		return -conn_error(c, error);
 	return -EPIPE;
-}
-
-/* Whether the peer's end is gone for good, as far as TCP's REVENTS and its last words in the channel tell. */
-static bool peer_gone(struct conn *c, int revents)
-{
-	if (load_acquire(&conn_peer(c)->closed))
-		return true;
-	/* A FIN that the channel knows nothing of: it died, or closed past libc. */
-	return (revents & POLLRDHUP) && !(load_acquire(&conn_peer(c)->tail) & TAIL_FIN);
 }
 
 /* Asks TCP, if there is a reason to, whether anybody is left to write to. 0, or the error that the send must give. */
@@ -536,12 +534,7 @@ static ssize_t send_check(struct conn *c)
 	revents = kernel_poll_now(c->fd, POLLRDHUP);
 	if (revents & (POLLERR | POLLHUP))
 		return broken(c);
-	if (!(revents & POLLRDHUP))
-		return 0;
-	store_relaxed(&c->shared->tcp_event, 1);
-	if (peer_gone(c, revents) && !exchange(&c->shared->probed, 1))
-		/* An idle TCP socket cannot tell a close from a half-close: one byte gets the RST that our bytes would have got. */
-		kernel_sendto(c->fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
+	conn_note_end(c, revents, true);
 	return 0;
 }
 
@@ -579,13 +572,13 @@ static ssize_t push(struct conn *c, struct iov_walk *from)
 }
 
 /* Waits for room; the send lock is not held. As conn_wait. */
-static int wait_room(struct conn *c, int fd, uint64_t *deadline, bool *deadline_known)
+static int wait_room(struct conn *c, int fd, uint64_t *deadline, bool *deadline_known, bool partial)
 {
 	if (!*deadline_known) {
 		*deadline = deadline_of(load_relaxed(&c->shared->send_timeout_ns));
 		*deadline_known = true;
 	}
-	return conn_wait(c, fd, POLLOUT, 1, *deadline);
+	return conn_wait(c, fd, POLLOUT, 1, *deadline, partial);
 }
 
 /* True if there is room after all; else the consumer will tell when there is. */
@@ -630,7 +623,7 @@ ssize_t stream_send(const struct passage *p, int fd, const struct iovec *iov, in
 		}
 		if (nonblock)
 			break;
-		n = wait_room(c, fd, &deadline, &deadline_known);
+		n = wait_room(c, fd, &deadline, &deadline_known, copied > 0);
 	}
 	if (copied && n != -EBADF)
 		n = (ssize_t)copied;
@@ -682,7 +675,7 @@ ssize_t stream_send_from(const struct passage *p, int fd, int in_fd, off_t *offs
 {
 	struct conn *c = p->conn;
 	struct stat st;
-	bool file = fstat(in_fd, &st) == 0 && S_ISREG(st.st_mode), deadline_known = false;
+	bool file = fstat(in_fd, &st) == 0 && !S_ISFIFO(st.st_mode), deadline_known = false;
 	uint64_t deadline = 0;
 	size_t copied = 0;
 	ssize_t n = 0;
@@ -730,7 +723,7 @@ ssize_t stream_send_from(const struct passage *p, int fd, int in_fd, off_t *offs
 				continue;
 			if (nonblock)
 				break;
-			n = wait_room(c, fd, &deadline, &deadline_known);
+			n = wait_room(c, fd, &deadline, &deadline_known, copied > 0);
 			if (n < 0)
 				break;
 		} else {
@@ -825,13 +818,15 @@ int stream_shutdown(struct conn *c, int fd, int how)
 		if (load_acquire(&c->attached))
 			ring_end(&c->send_ring, TAIL_FIN);
 		shared_lock_drop(&c->shared->send_lock);
+		/* Before TCP's FIN, so that both are one event to the peer. */
+		if (load_acquire(&c->attached))
+			conn_notify(c);
 	}
 	if (recv)
 		store_relaxed(&c->shared->shut_recv, 1);
 	error = (int)sys_call2(SYS_shutdown, fd, how);
 	store_release(&c->shared->tcp_event, 1);
 	if (load_acquire(&c->attached)) {
-		conn_notify(c);
 		thread_wake_waiters(c);
 		epoll_mark(c);
 	}

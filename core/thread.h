@@ -22,6 +22,9 @@ struct thread {
 	uint64_t interruptions; /* those without SA_RESTART */
 
 	uint32_t tid;
+	/* What this thread is about to sleep on: a handler that runs between the last look and the kernel call rings it, so
+	 * that the sleep it should interrupt ends. */
+	struct sleeper *asleep_on;
 	struct sleeper sleeper; /* where this thread sleeps when it waits for one connection or polls several */
 	struct conn *waiting;   /* asleep for this connection: its close wakes us */
 	uint32_t polling;       /* 1: inside a kernel poll that its sleeper's bell is part of; read by promoting threads */

@@ -12,12 +12,22 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/single_threaded.h>
+#include <sys/stat.h>
+
+/* Every call here is one, whether or not it comes to sleep. A single thread has nobody to cancel it but itself. */
+static inline void cancellation_point(void)
+{
+	if (!__libc_single_threaded)
+		pthread_testcancel();
+}
 
 /* The three ways of a receiving call. IOV, COUNT, FLAGS: the call as a recvmsg; KERNEL: the call itself. */
 #define RECEIVE(fd, iov, count, flags, kernel)                                                                         \
 	do {                                                                                                           \
 		struct passage passage_;                                                                               \
 		ssize_t n_;                                                                                            \
+		cancellation_point();                                                                                  \
 		switch (stream_recv_begin(fd, &passage_)) {                                                            \
 		case ROUTE_PLAIN:                                                                                      \
 			n_ = (kernel);                                                                                 \
@@ -36,6 +46,7 @@
 	do {                                                                                                           \
 		struct passage passage_;                                                                               \
 		ssize_t n_;                                                                                            \
+		cancellation_point();                                                                                  \
 		switch (stream_send_begin(fd, flags, &passage_)) {                                                     \
 		case ROUTE_PLAIN:                                                                                      \
 			n_ = (kernel);                                                                                 \
@@ -104,17 +115,20 @@ EXPORT ssize_t writev(int fd, const struct iovec *iov, int count)
 	SEND(fd, iov, count, 0, real.writev(fd, iov, count));
 }
 
-/* A socket has no position: only offset -1 reaches it. RWF_NOWAIT is MSG_DONTWAIT; other flags the kernel refuses. */
+/* A socket has no position: only offset -1 reaches it. RWF_NOWAIT is MSG_DONTWAIT, the flags about storage mean nothing to it,
+ * and those that it does not know the kernel refuses. */
+#define RWF_SOCKET (RWF_NOWAIT | RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_APPEND)
+
 static ssize_t read_at(int fd, const struct iovec *iov, int count, off_t offset, int flags)
 {
-	if (!ours(fd) || offset != -1 || (flags & ~RWF_NOWAIT) || count < 0 || count > IOV_MAX || all_empty(iov, count))
+	if (!ours(fd) || offset != -1 || (flags & ~RWF_SOCKET) || count < 0 || count > IOV_MAX || all_empty(iov, count))
 		return real.preadv2(fd, iov, count, offset, flags);
 	RECEIVE(fd, iov, count, flags & RWF_NOWAIT ? MSG_DONTWAIT : 0, real.preadv2(fd, iov, count, offset, flags));
 }
 
 static ssize_t write_at(int fd, const struct iovec *iov, int count, off_t offset, int flags)
 {
-	if (!ours(fd) || offset != -1 || (flags & ~RWF_NOWAIT))
+	if (!ours(fd) || offset != -1 || (flags & ~RWF_SOCKET))
 		return real.pwritev2(fd, iov, count, offset, flags);
 	SEND(fd, iov, count, flags & RWF_NOWAIT ? MSG_DONTWAIT : 0, real.pwritev2(fd, iov, count, offset, flags));
 }
@@ -179,6 +193,7 @@ EXPORT ssize_t recvfrom(int fd, void *buf, size_t size, int flags, struct sockad
 	if (!ours(fd))
 		return real.recvfrom(fd, buf, size, flags, addr, addrlen);
 	iov = one(buf, size);
+	cancellation_point();
 	switch (stream_recv_begin(fd, &p)) {
 	case ROUTE_PLAIN:
 		n = real.recvfrom(fd, buf, size, flags, addr, addrlen);
@@ -212,6 +227,7 @@ EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 
 	if (!ours(fd))
 		return real.recvmsg(fd, msg, flags);
+	cancellation_point();
 	switch (stream_recv_begin(fd, &p)) {
 	case ROUTE_PLAIN:
 		n = real.recvmsg(fd, msg, flags);
@@ -354,13 +370,32 @@ EXPORT ssize_t __recvfrom_chk(int fd, void *buf, size_t size, size_t room, int f
 					: recvfrom(fd, buf, size, flags, addr, addrlen);
 }
 
+/* Whether IN is a file that sendfile can read; if not, the kernel's refusal moves no byte. */
+static bool sendable(int in, const off_t *offset)
+{
+	int mode = kernel_fcntl(in, F_GETFL, 0);
+	struct stat st;
+
+	return mode >= 0 && (mode & O_ACCMODE) != O_WRONLY && fstat(in, &st) == 0 &&
+	       (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)) && (!offset || *offset >= 0);
+}
+
+static bool is_pipe(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
+}
+
 EXPORT ssize_t sendfile(int out, int in, off_t *offset, size_t size)
 {
 	struct passage p;
 	ssize_t n;
 
-	if (!ours(out))
+	/* What may be sent at all the kernel decides: an empty request has the same answer. */
+	if (!ours(out) || !sendable(in, offset))
 		return real.sendfile(out, in, offset, size);
+	cancellation_point();
 	switch (stream_send_begin(out, 0, &p)) {
 	case ROUTE_PLAIN:
 		n = real.sendfile(out, in, offset, size);
@@ -386,7 +421,8 @@ EXPORT ssize_t splice(int in, off_t *in_offset, int out, off_t *out_offset, size
 	struct passage p;
 	ssize_t n;
 
-	if (ours(out) && !in_offset && !out_offset) {
+	cancellation_point();
+	if (ours(out) && !in_offset && !out_offset && is_pipe(in)) {
 		switch (stream_send_begin(out, 0, &p)) {
 		case ROUTE_ENGINE:
 			RETURN(stream_send_from(&p, out, in, NULL, size, flags & SPLICE_F_MORE, nonblock));
@@ -397,7 +433,7 @@ EXPORT ssize_t splice(int in, off_t *in_offset, int out, off_t *out_offset, size
 		default:
 			break;
 		}
-	} else if (ours(in) && !in_offset && !out_offset) {
+	} else if (ours(in) && !in_offset && !out_offset && is_pipe(out)) {
 		switch (stream_recv_begin(in, &p)) {
 		case ROUTE_ENGINE:
 			RETURN(stream_recv_to(&p, in, out, size, nonblock));

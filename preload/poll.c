@@ -82,6 +82,7 @@ static int select_poll(int count, fd_set *in, fd_set *out, fd_set *except, int64
 	nfds_t used = 0;
 	int n, bits = 0;
 
+	memset(fds, 0, (size_t)count * sizeof *fds);
 	for (int fd = 0; fd < count; fd++) {
 		short events = (in_set(in, fd) ? POLLIN : 0) | (in_set(out, fd) ? POLLOUT : 0) |
 			       (in_set(except, fd) ? POLLPRI : 0);

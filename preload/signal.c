@@ -44,6 +44,8 @@ static void trampoline(int signal, siginfo_t *info, void *context)
 	thread_self.handlers++;
 	if (!(flags & SA_RESTART))
 		thread_self.interruptions++;
+	if (thread_self.asleep_on)
+		sleeper_ring(thread_self.asleep_on);
 	errno = saved;
 	handler(signal, info, context);
 }

@@ -24,7 +24,7 @@ static bool is_tcp(int fd)
 	return kernel_getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0 && protocol == IPPROTO_TCP;
 }
 
-/* FD is a new or connecting TCP connection. Keeps errno. */
+/* FD is a new TCP socket. Keeps errno. */
 static void track(int fd, bool accepted)
 {
 	int saved = errno;
@@ -38,18 +38,47 @@ static void track(int fd, bool accepted)
 	errno = saved;
 }
 
+/* Known from birth: what watches it before it is connected must be known too. */
+EXPORT int socket(int domain, int type, int protocol)
+{
+	int fd = real.socket(domain, type, protocol);
+
+	if (fd >= 0 && (domain == AF_INET || domain == AF_INET6) &&
+	    (type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) == SOCK_STREAM)
+		track(fd, false);
+	return fd;
+}
+
+EXPORT int listen(int fd, int backlog)
+{
+	int result = real.listen(fd, backlog);
+	struct conn *c = result == 0 ? conn_get(fd) : NULL;
+
+	if (c) {
+		conn_never(c, REASON_LISTENING);
+		conn_put(c);
+	}
+	return result;
+}
+
 EXPORT int connect(int fd, const struct sockaddr *addr, socklen_t addrlen)
 {
 	struct conn *c = fdtab_conn(fd);
 	int result;
 
-	/* Connecting to nothing ends what there was. */
-	if (c && addr && addrlen >= sizeof addr->sa_family && addr->sa_family == AF_UNSPEC && process_is_us())
+	/* Connecting to nothing resets what there was, and the socket is a new one. */
+	if (c && addr && addrlen >= sizeof addr->sa_family && addr->sa_family == AF_UNSPEC && process_is_us()) {
+		store_relaxed(&c->reset, 1);
 		conn_close(c, fd);
-	result = real.connect(fd, addr, addrlen);
-	if ((result == 0 || errno == EINPROGRESS || errno == EINTR) && addr &&
-	    (addr->sa_family == AF_INET || addr->sa_family == AF_INET6) && !fdtab_conn(fd))
+		result = real.connect(fd, addr, addrlen);
 		track(fd, false);
+		return result;
+	}
+	result = real.connect(fd, addr, addrlen);
+	if (c && (result == 0 || errno == EINPROGRESS || errno == EINTR) && (c = conn_get(fd))) {
+		conn_opened(c);
+		conn_put(c);
+	}
 	return result;
 }
 
@@ -122,12 +151,31 @@ static void leave(int fd)
 	}
 }
 
+static int pending_error(int fd, void *value, socklen_t *size)
+{
+	int result = real.getsockopt(fd, SOL_SOCKET, SO_ERROR, value, size);
+	struct conn *c = conn_get(fd);
+
+	if (c && result == 0 && *size == sizeof(int) && load_acquire(&c->attached)) {
+		int error;
+
+		memcpy(&error, value, sizeof error);
+		error = conn_error(c, error);
+		memcpy(value, &error, sizeof error);
+	}
+	if (c)
+		conn_put(c);
+	return result;
+}
+
 EXPORT int getsockopt(int fd, int level, int name, void *value, socklen_t *size)
 {
 	if (__builtin_expect(level == SOL_RDMA && name == RDMA_CARRIER, 0))
 		RETURN(carrier(fd, value, size));
 	if (level == IPPROTO_TCP && name == TCP_ZEROCOPY_RECEIVE)
 		leave(fd);
+	if (level == SOL_SOCKET && name == SO_ERROR && fdtab_kind(fd) == FD_CONN)
+		return pending_error(fd, value, size);
 	return real.getsockopt(fd, level, name, value, size);
 }
 
