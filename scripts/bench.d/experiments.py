@@ -84,7 +84,10 @@ def sockperf_serve(session):
 
 def pingpong(session):
     sockperf_serve(session)
-    output = session.run("sockperf", "pp", "--tcp", "-i", "127.0.0.1", "-p", session.port, "-m", 64, "-t", whole_seconds(session))
+    # Unpaced, sockperf fails when it gets through more than 600,000 rounds a second.
+    output = session.run(
+        "sockperf", "pp", "--tcp", "-i", "127.0.0.1", "-p", session.port, "-m", 64, "-t", whole_seconds(session), "--mps", 500_000,
+    )
     return {"median_us": find(r"percentile 50\.000 =\s*([\d.]+)", output), "p99_us": find(r"percentile 99\.000 =\s*([\d.]+)", output)}
 
 
@@ -122,7 +125,7 @@ def redis(pipeline):
 
 
 def memcached(session):
-    session.serve("memcached", "-u", "nobody", "-l", "127.0.0.1", "-p", session.port, "-U", 0)
+    session.serve("memcached", "-u", "memcache", "-l", "127.0.0.1", "-p", session.port, "-U", 0)
     found = fields(session.run(session.program("memload"), session.port, 50, int(session.seconds * 700)))
     return {"get": found["gets_per_s"], "set": found["sets_per_s"]}
 

@@ -6,13 +6,13 @@ import {programPath} from './kit/paths.js';
 const expected = /^(\d+ 200 true \d+ \w{64}\n){240}$/u;
 
 /* The primary passes accepted descriptors to its workers, and only the kernel can carry a passed connection for sure. */
-for (const {name, program, promoted} of [
+for (const {name, program, ...rest} of [
 	{name: 'node http', program: 'node-server.mjs', promoted: 6},
-	{name: 'node cluster', program: 'node-cluster.mjs', promoted: 0},
+	{name: 'node cluster', program: 'node-cluster.mjs', promoted: 0, handsOn: true},
 ]) {
 	testApp({
 		name,
-		promoted,
+		...rest,
 		async start(stage) {
 			await stage.serve([process.execPath, programPath(program), String(stage.port)]);
 		},

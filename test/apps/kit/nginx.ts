@@ -8,7 +8,7 @@ export async function startNginx(stage: Stage, port: number): Promise<void> {
 	const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(name => `${name}_temp_path ${stage.directory}/${name};`);
 	const path = stage.path('nginx.conf');
 	await writeFile(path, `
-daemon off; worker_processes 2; pid ${stage.directory}/nginx.pid; error_log stderr warn;
+daemon off; user www-data; worker_processes 2; pid ${stage.directory}/nginx.pid; error_log stderr warn;
 events { worker_connections 256; }
 http {
 	access_log off; sendfile on; tcp_nopush on; keepalive_timeout 30; keepalive_requests 1000000;

@@ -55,9 +55,10 @@ public class NioEcho {
 		}
 		buffer.flip();
 		channel.write(buffer);
-		// What does not fit now waits for the selector to say that it does.
-		key.interestOps(buffer.hasRemaining() ? SelectionKey.OP_WRITE : SelectionKey.OP_READ);
+		// What does not fit now waits for the selector to say that it does; meanwhile there may be room for more.
+		boolean hasMore = buffer.hasRemaining();
 		buffer.compact();
+		key.interestOps((hasMore ? SelectionKey.OP_WRITE : 0) | (buffer.hasRemaining() ? SelectionKey.OP_READ : 0));
 	}
 
 	static void drive(InetSocketAddress address) throws Exception {
