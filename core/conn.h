@@ -84,6 +84,7 @@ struct conn {
 	struct rendezvous *rendezvous;
 	uint32_t corked;      /* the last kernel write had MSG_MORE */
 	uint32_t accepted;
+	uint32_t orphan; /* 1: closed while a thread slept in a call on it; lives on FD, a descriptor of ours, until that call ends. 2: ending */
 	uint32_t reset; /* the end to come is a reset, not an EOF */
 
 	/* The channel; constant while attached. */
@@ -91,7 +92,7 @@ struct conn {
 	size_t channel_size;
 	int side;
 	struct ring send_ring, recv_ring;
-	struct link *link;
+	struct link *link; /* NULL: nobody at the other end, only bytes that a former program left (inherit.c) */
 	uint32_t slot;
 	uint64_t rung[4];
 	uint64_t look_again; /* clock_ticks after which a non-blocking miss asks TCP again */
@@ -110,12 +111,13 @@ void conn_opened(struct conn *c);
 /* Finds FD's connection and keeps it from being recycled; enters a critical section. NULL: not a tracked connection. */
 struct conn *conn_get(int fd);
 void conn_put(struct conn *c);
+void conn_orphan_end(struct conn *c); /* if the last call is over */
 
 /* After a sleep outside the critical section: the same connection again, if it still lives under FD. Enters the critical section
  * whatever it returns. */
 bool conn_get_again(struct conn *c, uint32_t generation, int fd);
 /* Leaves without putting (the sleep between). */
-static inline void conn_put_keep(struct conn *c)
+static inline void conn_put_keep(struct conn *c) /* thread_self.waiting protects it meanwhile */
 {
 	fetch_sub(&c->users, 1);
 	critical_exit();

@@ -61,6 +61,12 @@ struct epset {
 
 static struct epset *sets;
 
+/* Whether bits tell us about C; if not, it must be looked at. */
+static bool link_is_ours(const struct conn *c)
+{
+	return c->link && c->link->owner_pid == process_pid();
+}
+
 /* --- the ready queue --- */
 
 static void queue(struct reg *r)
@@ -132,7 +138,7 @@ static void drain_links(struct epset *set)
 		if (link->owner_pid == me && link_has_news(link))
 			link_drain(link, mark_conn);
 	for (uint32_t i = 0; set->foreign && i < set->table_size; i++)
-		if (set->table[i] && set->table[i]->tagged && set->table[i]->conn->link->owner_pid != me)
+		if (set->table[i] && set->table[i]->tagged && !link_is_ours(set->table[i]->conn))
 			queue(set->table[i]);
 }
 
@@ -266,6 +272,8 @@ static bool listen_to(struct epset *set, struct conn *c)
 		}
 		set->special = true;
 	}
+	if (!c->link)
+		return true;
 	for (uint32_t i = 0; i < set->sleeper.pages; i++)
 		if (set->sleeper.in[i].page == c->link->own)
 			goto known;
@@ -289,7 +297,7 @@ static bool tag_reg(struct reg *r, int op)
 	if (kernel_set(r, op) < 0)
 		return false;
 	r->tagged = true;
-	r->set->foreign |= r->conn->link->owner_pid != process_pid();
+	r->set->foreign |= !link_is_ours(r->conn);
 	return true;
 }
 

@@ -1,6 +1,8 @@
 /* The table from descriptor number to object. */
 #include "fdtab.h"
+#include "conn.h"
 #include "lock.h"
+#include "thread.h"
 
 #include <stddef.h>
 
@@ -15,6 +17,22 @@ void fdtab_set(int fd, enum fd_kind kind, void *object)
 	if (fd > top)
 		store_relaxed(&top, fd);
 	store_release(&fdtab[fd], object ? (uintptr_t)object | kind : 0);
+}
+
+void fdtab_copy(int fd, int new)
+{
+	uintptr_t word;
+
+	critical_enter();
+	lock_take(&fdtab_lock);
+	word = fdtab_word(fd);
+	if (word && !fdtab_word(new)) {
+		fdtab_set(new, (enum fd_kind)(word & 3), (void *)(word & ~(uintptr_t)3));
+		if ((word & 3) == FD_CONN)
+			fdtab_conn(fd)->descriptors++;
+	}
+	lock_drop(&fdtab_lock);
+	critical_exit();
 }
 
 int fdtab_top(void)

@@ -47,6 +47,9 @@ static inline struct epset *fdtab_epset(int fd)
 /* The caller holds fdtab_lock. */
 void fdtab_set(int fd, enum fd_kind kind, void *object);
 
+/* NEW is now another number for what FD is. Takes the lock. */
+void fdtab_copy(int fd, int new);
+
 /* The highest number that was ever set, for walks; -1: none. */
 int fdtab_top(void);
 

@@ -155,15 +155,14 @@ static int wait_sleep(struct conn *c, int fd, short events, size_t lowat, uint64
 	struct thread *self = &thread_self;
 	uint64_t handlers = self->handlers, interruptions = self->interruptions, now;
 	uint32_t generation = c->generation;
-	bool bell = thread_ready_to_sleep() == 0 && sleeper_bell(&self->sleeper, c->link->own, false) >= 0, rung;
-	struct pollfd fds[2] = {{.fd = fd}, {.events = POLLIN}};
+	bool bell = c->link && thread_ready_to_sleep() == 0 && sleeper_bell(&self->sleeper, c->link->own, false) >= 0, rung;
+	struct pollfd fds[2] = {{.fd = load_relaxed(&c->fd)}, {.events = POLLIN}};
 	struct timespec timeout;
 	int64_t left_ns = FOREVER;
 	int n, error;
 
 	if (bell) {
 		conn_interest(c, sleeper_bell(&self->sleeper, c->link->own, false));
-		store_relaxed(&self->waiting, c);
 		sleeper_announce(&self->sleeper);
 		/* Again, now that nobody drops it from there any more. */
 		conn_interest(c, sleeper_bell(&self->sleeper, c->link->own, false));
@@ -174,7 +173,6 @@ static int wait_sleep(struct conn *c, int fd, short events, size_t lowat, uint64
 	if (conn_revents(c, events, lowat)) {
 		if (bell)
 			sleeper_awake(&self->sleeper, false);
-		store_relaxed(&self->waiting, NULL);
 		return 0;
 	}
 	fds[0].events = conn_kernel_events(c, events);
@@ -183,8 +181,7 @@ static int wait_sleep(struct conn *c, int fd, short events, size_t lowat, uint64
 		if (now >= deadline_ns) {
 			if (bell)
 				sleeper_awake(&self->sleeper, false);
-			store_relaxed(&self->waiting, NULL);
-			return -EAGAIN;
+				return -EAGAIN;
 		}
 		if (left_ns < 0 || (uint64_t)left_ns > deadline_ns - now)
 			left_ns = (int64_t)(deadline_ns - now);
@@ -202,7 +199,6 @@ static int wait_sleep(struct conn *c, int fd, short events, size_t lowat, uint64
 	rung = n > 0 && fds[1].revents;
 	if (!conn_get_again(c, generation, fd))
 		error = -EBADF;
-	store_relaxed(&self->waiting, NULL);
 	if (bell)
 		sleeper_awake(&self->sleeper, rung);
 	if (error == -EBADF)
@@ -212,7 +208,7 @@ static int wait_sleep(struct conn *c, int fd, short events, size_t lowat, uint64
 	return error == 0 || error == -EINTR ? interrupted(handlers, interruptions, strict) : error;
 }
 
-int conn_wait(struct conn *c, int fd, short events, size_t lowat, uint64_t deadline_ns, bool partial)
+static int wait_for(struct conn *c, int fd, short events, size_t lowat, uint64_t deadline_ns, bool partial)
 {
 	bool strict = partial || deadline_ns;
 
@@ -244,6 +240,19 @@ int conn_wait(struct conn *c, int fd, short events, size_t lowat, uint64_t deadl
 		spin_result(false);
 	}
 	return wait_sleep(c, fd, events, lowat, deadline_ns, strict);
+}
+
+int conn_wait(struct conn *c, int fd, short events, size_t lowat, uint64_t deadline_ns, bool partial)
+{
+	int error;
+
+	/* Where the connection is not held, this says that we come back to it. */
+	thread_list_me();
+	store_release(&thread_self.waiting, c);
+	full_barrier();
+	error = wait_for(c, fd, events, lowat, deadline_ns, partial);
+	store_release(&thread_self.waiting, NULL);
+	return error;
 }
 
 /* --- many descriptors --- */
@@ -290,7 +299,7 @@ static int poll_look(const struct pollfd *fds, struct pollfd *kernel, nfds_t cou
 			++*others;
 			continue;
 		}
-		if (announce)
+		if (announce && c->link)
 			conn_interest(c, sleeper_bell(&thread_self.sleeper, c->link->own, false));
 		kernel[i].revents = conn_revents(c, fds[i].events, load_relaxed(&c->shared->recv_lowat));
 		kernel[i].events = conn_kernel_events(c, fds[i].events);
@@ -333,7 +342,7 @@ static bool poll_prepare(const struct pollfd *fds, nfds_t count)
 	for (nfds_t i = 0; i < count && bells; i++) {
 		struct conn *c = conn_get(fds[i].fd);
 
-		if (c && conn_special(c)) {
+		if (c && conn_special(c) && c->link) {
 			int bell = sleeper_bell(&thread_self.sleeper, c->link->own, false);
 
 			conn_interest(c, bell);

@@ -154,6 +154,7 @@ struct conn *conn_get(int fd)
 		if (!c)
 			return NULL;
 		critical_enter();
+		thread_self.waiting = NULL; /* a longjmp may have left it */
 		fetch_add(&c->users, 1);
 		if (__builtin_expect(fdtab_conn(fd) == c, 1)) {
 			if (__builtin_expect(process_forked_unseen(), 0))
@@ -167,6 +168,8 @@ struct conn *conn_get(int fd)
 void conn_put(struct conn *c)
 {
 	fetch_sub(&c->users, 1);
+	if (__builtin_expect(load_relaxed(&c->orphan), 0))
+		conn_orphan_end(c);
 	critical_exit();
 }
 
@@ -174,7 +177,7 @@ bool conn_get_again(struct conn *c, uint32_t generation, int fd)
 {
 	critical_enter();
 	fetch_add(&c->users, 1);
-	return load_acquire(&c->generation) == generation && fdtab_conn(fd) == c;
+	return load_acquire(&c->generation) == generation && (fdtab_conn(fd) == c || load_relaxed(&c->orphan));
 }
 
 void conn_kernel_enter(uint64_t *counter, uint32_t generation)
@@ -257,6 +260,8 @@ void conn_notify(struct conn *c)
 	struct wire_side *peer = conn_peer(c);
 	uint64_t interest;
 
+	if (!c->link)
+		return;
 	if (load_relaxed(&peer->epoll))
 		link_mark(c->link, c->slot);
 	interest = load_relaxed(&peer->interest);
@@ -384,7 +389,8 @@ static void conn_recycle(struct conn *c)
 
 	if (c->attached) {
 		readiness_take();
-		link_put(c->link, c->slot, c);
+		if (c->link)
+			link_put(c->link, c->slot, c);
 		readiness_drop();
 		kernel_unmap(c->channel, c->channel_size);
 	}
@@ -423,6 +429,34 @@ static void conn_end(struct conn *c)
 	conn_recycle(c);
 }
 
+/* The file must outlive the number: a thread sleeps in a call on it, as it may in the kernel. */
+static bool make_orphan(struct conn *c, int fd)
+{
+	int kept;
+
+	if (!thread_waits_for(c))
+		return false;
+	kept = own_fd(kernel_fcntl(fd, F_DUPFD_CLOEXEC, 0));
+	if (kept < 0)
+		return false;
+	store_relaxed(&c->fd, kept);
+	exchange(&c->orphan, 1);
+	/* Over by now? */
+	conn_orphan_end(c);
+	return true;
+}
+
+void conn_orphan_end(struct conn *c)
+{
+	uint32_t waiting = 1;
+	int kept = c->fd;
+
+	if (load_acquire(&c->users) || thread_waits_for(c) || !compare_swap(&c->orphan, &waiting, 2))
+		return;
+	conn_end(c);
+	own_fd_close(kept);
+}
+
 void conn_close(struct conn *c, int fd)
 {
 	bool last = false;
@@ -440,7 +474,7 @@ void conn_close(struct conn *c, int fd)
 				}
 	}
 	lock_drop(&fdtab_lock);
-	if (last)
+	if (last && !make_orphan(c, fd))
 		conn_end(c);
 	critical_exit();
 }

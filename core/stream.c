@@ -159,6 +159,17 @@ void stream_send_end(const struct passage *p, int fd, ssize_t n, int flags)
 	errno = saved;
 }
 
+/* What the kernel says of a send that cannot succeed, its SIGPIPE left to the caller. */
+static ssize_t broken(struct conn *c)
+{
+	int error = 0;
+	socklen_t size = sizeof error;
+
+	if (kernel_getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error)
+		return -conn_error(c, error);
+	return -EPIPE;
+}
+
 /* --- receiving --- */
 
 /* The rest of a walk as iovecs for the kernel; at most MAX of them. Returns how many. */
@@ -302,6 +313,11 @@ static ssize_t pull_end(struct conn *c, struct iov_walk *to, int flags)
 	n = kernel_recv(c->fd, &byte, 1, MSG_DONTWAIT);
 	if (n < 0)
 		return -conn_error(c, (int)-n);
+	if (n == 0 && load_relaxed(&c->shared->probed)) {
+		/* After a FIN the kernel keeps the reset to itself. */
+		n = broken(c);
+		return n == -EPIPE ? 0 : n;
+	}
 	if (n == 0)
 		return 0;
 	/* A byte after X. After our FIN it is the peer's question whether we live; before it, somebody writes past libc. */
@@ -503,17 +519,6 @@ ssize_t stream_recv(const struct passage *p, int fd, const struct iovec *iov, in
 }
 
 /* --- sending --- */
-
-/* What the kernel says of a send that cannot succeed, its SIGPIPE left to the caller. */
-static ssize_t broken(struct conn *c)
-{
-	int error = 0;
-	socklen_t size = sizeof error;
-
-	if (kernel_getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error)
-		return -conn_error(c, error);
-	return -EPIPE;
-}
 
 /* Asks TCP, if there is a reason to, whether anybody is left to write to. 0, or the error that the send must give. */
 static ssize_t send_check(struct conn *c)

@@ -71,7 +71,7 @@ static void thread_key_make(void)
 	pthread_key_create(&thread_key, thread_end);
 }
 
-int thread_ready_to_sleep(void)
+void thread_list_me(void)
 {
 	if (!thread_self.listed) {
 		pthread_once(&thread_key_once, thread_key_make);
@@ -82,6 +82,11 @@ int thread_ready_to_sleep(void)
 		thread_list = &thread_self;
 		lock_drop(&thread_list_lock);
 	}
+}
+
+int thread_ready_to_sleep(void)
+{
+	thread_list_me();
 	return thread_self.sleeper.fd > 0 ? 0 : sleeper_init(&thread_self.sleeper);
 }
 
@@ -92,6 +97,18 @@ void thread_wake_waiters(struct conn *c)
 		if (t != &thread_self && load_relaxed(&t->waiting) == c)
 			sleeper_ring(&t->sleeper);
 	lock_drop(&thread_list_lock);
+}
+
+bool thread_waits_for(const struct conn *c)
+{
+	bool found = false;
+
+	full_barrier();
+	lock_take(&thread_list_lock);
+	for (struct thread *t = thread_list; t && !found; t = t->next)
+		found = t != &thread_self && load_acquire(&t->waiting) == c;
+	lock_drop(&thread_list_lock);
+	return found;
 }
 
 void thread_wake_pollers(void)

@@ -59,8 +59,14 @@ void thread_defer(const siginfo_t *info, void *context);
 /* Kernel id of this thread; cached, right in forked children too. */
 uint32_t thread_id(void);
 
+/* Makes this thread known to the others. */
+void thread_list_me(void);
+
 /* Makes this thread known to the others and its sleeper usable. 0 or -errno (no descriptor left: sleep in short naps). */
 int thread_ready_to_sleep(void);
+
+/* Whether another thread of this process is inside a call that sleeps for C. */
+bool thread_waits_for(const struct conn *c);
 
 /* Rings every thread of this process that sleeps for C. */
 void thread_wake_waiters(struct conn *c);

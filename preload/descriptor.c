@@ -31,23 +31,6 @@ static void forget(int fd)
 		epoll_close(set, fd);
 }
 
-/* NEW is now another number for what FD is. */
-static void copy(int fd, int new)
-{
-	uintptr_t word;
-
-	critical_enter();
-	lock_take(&fdtab_lock);
-	word = fdtab_word(fd);
-	if (word && !fdtab_word(new)) {
-		fdtab_set(new, (enum fd_kind)(word & 3), (void *)(word & ~(uintptr_t)3));
-		if ((word & 3) == FD_CONN)
-			fdtab_conn(fd)->descriptors++;
-	}
-	lock_drop(&fdtab_lock);
-	critical_exit();
-}
-
 /* FD is going where stdio, or a program that we will not see, reads and writes it. */
 static int leave(int fd, enum reason reason)
 {
@@ -120,7 +103,7 @@ EXPORT int dup(int fd)
 	int new = real.dup(fd);
 
 	if (new >= 0 && fdtab_word(fd) && process_is_us()) {
-		copy(fd, new);
+		fdtab_copy(fd, new);
 		if (new <= 2)
 			leave(new, REASON_STDIO);
 	}
@@ -155,7 +138,7 @@ EXPORT int dup2(int fd, int target)
 		RETURN(error);
 	new = real.dup2(fd, target);
 	if (new >= 0 && fd != target && fdtab_word(fd) && process_is_us())
-		copy(fd, new);
+		fdtab_copy(fd, new);
 	return new;
 }
 
@@ -167,7 +150,7 @@ EXPORT int dup3(int fd, int target, int flags)
 		RETURN(error);
 	new = real.dup3(fd, target, flags);
 	if (new >= 0 && fdtab_word(fd) && process_is_us())
-		copy(fd, new);
+		fdtab_copy(fd, new);
 	return new;
 }
 
@@ -191,7 +174,7 @@ static int control(int fd, int command, void *argument, int (*kernel)(int, int, 
 	if (result < 0 || !fdtab_word(fd))
 		return result;
 	if ((command == F_DUPFD || command == F_DUPFD_CLOEXEC) && process_is_us()) {
-		copy(fd, result);
+		fdtab_copy(fd, result);
 		if (result <= 2)
 			leave(result, REASON_STDIO);
 	} else if (command == F_SETFL) {

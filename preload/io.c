@@ -12,15 +12,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/single_threaded.h>
 #include <sys/stat.h>
-
-/* Every call here is one, whether or not it comes to sleep. A single thread has nobody to cancel it but itself. */
-static inline void cancellation_point(void)
-{
-	if (!__libc_single_threaded)
-		pthread_testcancel();
-}
 
 /* The three ways of a receiving call. IOV, COUNT, FLAGS: the call as a recvmsg; KERNEL: the call itself. */
 #define RECEIVE(fd, iov, count, flags, kernel)                                                                         \

@@ -30,6 +30,7 @@ EXPORT int poll(struct pollfd *fds, nfds_t count, int timeout)
 
 	if (!fds || !poll_special(fds, count) || getrlimit(RLIMIT_NOFILE, &limit) < 0 || count > limit.rlim_cur)
 		return real.poll(fds, count, timeout);
+	cancellation_point();
 	RETURN(poll_wait(fds, count, timeout < 0 ? FOREVER : (int64_t)timeout * 1000000, NULL));
 }
 
@@ -40,6 +41,7 @@ EXPORT int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeou
 	if (!fds || timespec_bad(timeout) || !poll_special(fds, count) || getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
 	    count > limit.rlim_cur)
 		return real.ppoll(fds, count, timeout, mask);
+	cancellation_point();
 	RETURN(poll_wait(fds, count, timespec_ns(timeout), mask));
 }
 
@@ -167,6 +169,7 @@ EXPORT int select(int count, fd_set *in, fd_set *out, fd_set *except, struct tim
 	if (!select_special(count, in, out, except) ||
 	    (timeout && (timeout->tv_sec < 0 || timeout->tv_usec < 0 || timeout->tv_usec >= 1000000)))
 		return real.select(count, in, out, except, timeout);
+	cancellation_point();
 	if (!timeout)
 		RETURN(select_any(count, in, out, except, FOREVER, NULL));
 	ns = timeout->tv_sec > INT64_MAX / 1000000000 - 1 ? INT64_MAX
@@ -186,6 +189,7 @@ EXPORT int pselect(int count, fd_set *in, fd_set *out, fd_set *except, const str
 {
 	if (timespec_bad(timeout) || !select_special(count, in, out, except))
 		return real.pselect(count, in, out, except, timeout, mask);
+	cancellation_point();
 	RETURN(select_any(count, in, out, except, timespec_ns(timeout), mask));
 }
 
@@ -227,6 +231,7 @@ EXPORT int epoll_pwait(int epfd, struct epoll_event *events, int max, int timeou
 
 	if (!set)
 		return real.epoll_pwait(epfd, events, max, timeout, mask);
+	cancellation_point();
 	RETURN(epoll_wait_any(set, epfd, events, max, timeout < 0 ? FOREVER : (int64_t)timeout * 1000000, mask));
 }
 
@@ -237,5 +242,6 @@ EXPORT int epoll_pwait2(int epfd, struct epoll_event *events, int max, const str
 
 	if (!set || timespec_bad(timeout))
 		return real.epoll_pwait2(epfd, events, max, timeout, mask);
+	cancellation_point();
 	RETURN(epoll_wait_any(set, epfd, events, max, timespec_ns(timeout), mask));
 }

@@ -2,12 +2,14 @@
 #include "process.h"
 #include "conn.h"
 #include "fdtab.h"
+#include "inherit.h"
 #include "kernel.h"
 #include "log.h"
 #include "promote.h"
 #include "real.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <linux/seccomp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,8 +43,10 @@ EXPORT pid_t _Fork(void)
 
 /* --- exec --- */
 
+/* What an exec takes along. */
 struct leaving {
-	bool refused;
+	char inherit[INHERIT_SIZE]; /* "": nothing */
+	int error;
 };
 
 static void leave_before_exec(struct conn *c, void *arg)
@@ -52,80 +56,110 @@ static void leave_before_exec(struct conn *c, void *arg)
 
 	for (int fd = 0; fd <= fdtab_top() && !inherited; fd++)
 		inherited = fdtab_conn(fd) == c && !(kernel_fcntl(fd, F_GETFD, 0) & FD_CLOEXEC);
-	/* What is to be executed cannot read our rings. */
-	if (inherited && promote_return(c, REASON_RETURNED_PASSED) == -EBUSY && conn_sole_holder(c)) {
-		log_at(LOG_ERROR, "exec: descriptor %d has received bytes in shared memory, which the new program could not read",
-		       c->fd);
-		leaving->refused = true;
-	}
+	/* What is to be executed cannot use our rings. Unread bytes of a connection that another process holds too are that one's. */
+	if (inherited && promote_return(c, REASON_RETURNED_PASSED) == -EBUSY && conn_sole_holder(c) && !leaving->error)
+		leaving->error = inherit_pack(c, leaving->inherit);
 }
 
-/* 0, or -EBUSY: executing now would lose bytes. */
-static int before_exec(void)
+static bool preloaded(char *const envp[])
 {
-	struct leaving leaving = {false};
-
-	critical_enter();
-	conn_each(leave_before_exec, &leaving);
-	if (!leaving.refused && process_is_us())
-		conn_exec(false);
-	critical_exit();
-	return leaving.refused ? -EBUSY : 0;
+	for (; envp && *envp; envp++)
+		if (strncmp(*envp, "LD_PRELOAD=", 11) == 0 && strstr(*envp, "librspreload"))
+			return true;
+	return false;
 }
 
-static void exec_failed(void)
+/* 0 or -errno: executing now would lose bytes. */
+static int before_exec(struct leaving *leaving, char *const envp[])
+{
+	leaving->inherit[0] = 0;
+	leaving->error = 0;
+	critical_enter();
+	if (process_is_us()) {
+		conn_each(leave_before_exec, leaving);
+		if (leaving->inherit[0] && !preloaded(envp)) {
+			log_at(LOG_ERROR, "exec: a connection has received bytes in shared memory, which a program without "
+					  "librspreload.so could not read");
+			inherit_undo(leaving->inherit);
+			leaving->error = -EBUSY;
+		}
+		if (!leaving->error)
+			conn_exec(false);
+	}
+	critical_exit();
+	return leaving->error;
+}
+
+static void exec_failed(const struct leaving *leaving)
 {
 	int saved = errno;
 
 	if (process_is_us()) {
 		critical_enter();
 		conn_exec(true);
+		inherit_undo(leaving->inherit);
 		critical_exit();
 	}
 	errno = saved;
 }
 
-#define EXEC(call)                                                                                                     \
+/* CALL executes with the environment `env`: ENVP, and one more variable if bytes go along. On the stack: a vfork child has no
+ * other memory of its own. */
+#define EXEC(envp, call)                                                                                               \
 	do {                                                                                                           \
-		int error_ = before_exec();                                                                            \
+		struct leaving leaving_;                                                                               \
+		char variable_[sizeof INHERIT_VARIABLE + INHERIT_SIZE];                                                \
+		size_t count_ = 0;                                                                                     \
+		int error_ = before_exec(&leaving_, envp);                                                             \
 		if (error_ < 0)                                                                                        \
 			RETURN(error_);                                                                                \
+		while ((envp) && (envp)[count_])                                                                       \
+			count_++;                                                                                      \
+		char *extended_[count_ + 2];                                                                           \
+		char *const *env = envp;                                                                               \
+		if (leaving_.inherit[0]) {                                                                             \
+			snprintf(variable_, sizeof variable_, "%s=%s", INHERIT_VARIABLE, leaving_.inherit);            \
+			memcpy(extended_, envp, count_ * sizeof *extended_);                                           \
+			extended_[count_] = variable_;                                                                 \
+			extended_[count_ + 1] = NULL;                                                                  \
+			env = extended_;                                                                               \
+		}                                                                                                      \
 		call;                                                                                                  \
-		exec_failed();                                                                                         \
+		exec_failed(&leaving_);                                                                                \
 		return -1;                                                                                             \
 	} while (0)
 
 EXPORT int execve(const char *path, char *const argv[], char *const envp[])
 {
-	EXEC(real.execve(path, argv, envp));
+	EXEC(envp, real.execve(path, argv, env));
 }
 
 EXPORT int execv(const char *path, char *const argv[])
 {
-	EXEC(real.execv(path, argv));
+	EXEC(environ, real.execve(path, argv, env));
 }
 
 EXPORT int execvp(const char *file, char *const argv[])
 {
-	EXEC(real.execvp(file, argv));
+	EXEC(environ, real.execvpe(file, argv, env));
 }
 
 EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
 {
-	EXEC(real.execvpe(file, argv, envp));
+	EXEC(envp, real.execvpe(file, argv, env));
 }
 
 EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 {
-	EXEC(real.fexecve(fd, argv, envp));
+	EXEC(envp, real.fexecve(fd, argv, env));
 }
 
 EXPORT int execveat(int dirfd, const char *path, char *const argv[], char *const envp[], int flags)
 {
-	EXEC(real.execveat(dirfd, path, argv, envp, flags));
+	EXEC(envp, real.execveat(dirfd, path, argv, env, flags));
 }
 
-/* The list forms: the arguments stand on the stack; a vfork child has no other memory of its own. */
+/* The list forms. */
 #define EXEC_LIST(first, envp_follows, call)                                                                           \
 	do {                                                                                                           \
 		va_list args_;                                                                                         \

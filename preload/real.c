@@ -1,5 +1,6 @@
 /* Finding libc's own functions, and starting the engine. */
 #include "real.h"
+#include "inherit.h"
 #include "kernel.h"
 #include "log.h"
 #include "process.h"
@@ -36,6 +37,7 @@ static void fork_parent(void)
 static void init(void)
 {
 	struct real found;
+	const char *inherit;
 
 #define CALL(type, name, params, args) found.name = (__typeof__(found.name))dlsym(RTLD_NEXT, #name);
 #define VCALL(type, name, vparams, params, args) CALL(type, name, params, args)
@@ -47,6 +49,11 @@ static void init(void)
 	kernel_epoll_pwait = real.epoll_pwait;
 	kernel_epoll_pwait2 = real.epoll_pwait2;
 	process_init();
+	inherit = getenv(INHERIT_VARIABLE);
+	if (inherit) {
+		inherit_unpack(inherit);
+		unsetenv(INHERIT_VARIABLE);
+	}
 	/* For forks inside libc; fork() itself comes through process.c, which knows the child's pid. */
 	pthread_atfork(process_fork_prepare, fork_parent, process_fork_child);
 }

@@ -3,12 +3,14 @@
 #define RS_REAL_H
 
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
+#include <sys/single_threaded.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -28,6 +30,13 @@ extern struct real real;
 void preload_init(void);
 
 #define EXPORT __attribute__((visibility("default")))
+
+/* Our calls are cancellation points whether or not they come to sleep. A single thread has nobody to cancel it but itself. */
+static inline void cancellation_point(void)
+{
+	if (!__libc_single_threaded)
+		pthread_testcancel();
+}
 
 /* -errno to libc's convention. */
 #define RETURN(result)                                                                                                 \
