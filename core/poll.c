@@ -45,8 +45,14 @@ short conn_revents(struct conn *c, short events, size_t lowat)
 		uint64_t flags;
 		ssize_t bytes = ring_readable(&c->recv_ring, &flags);
 
-		if (bytes < 0 || bytes >= (ssize_t)lowat || ended || flags)
+		if (bytes < 0 || bytes >= (ssize_t)lowat || ended || flags) {
 			revents |= in;
+		} else if (bytes > 0 && (events & in)) {
+			/* The producer may be waiting for a third of the ring while we wait for the rest of it. */
+			exchange(&conn_own(c)->hungry, 1);
+			if (load_relaxed(&conn_peer(c)->want_space))
+				conn_notify(c);
+		}
 		if ((flags & TAIL_CLOSED) && bytes == 0 && !(kernel & POLLIN) && !ended)
 			revents &= ~in; /* back on TCP, where nothing waits */
 		if (flags & TAIL_FIN)
@@ -65,7 +71,8 @@ short conn_revents(struct conn *c, short events, size_t lowat)
 			exchange(&conn_own(c)->want_space, 1);
 			room = ring_writable(&c->send_ring);
 		}
-		if (room < 0 || room >= (ssize_t)ring_low_room(&c->send_ring) || gone || (tail & TAIL_FLAGS)) {
+		if (room < 0 || room >= (ssize_t)ring_low_room(&c->send_ring) || gone || (tail & TAIL_FLAGS) ||
+		    (room > 0 && load_acquire(&conn_peer(c)->hungry))) {
 			revents |= out;
 			if (load_relaxed(&conn_own(c)->want_space))
 				store_relaxed(&conn_own(c)->want_space, 0);
@@ -181,7 +188,7 @@ static int wait_sleep(struct conn *c, int fd, short events, size_t lowat, uint64
 		if (now >= deadline_ns) {
 			if (bell)
 				sleeper_awake(&self->sleeper, false);
-				return -EAGAIN;
+			return -EAGAIN;
 		}
 		if (left_ns < 0 || (uint64_t)left_ns > deadline_ns - now)
 			left_ns = (int64_t)(deadline_ns - now);

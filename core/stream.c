@@ -245,6 +245,8 @@ static void settle_returned(struct conn *c)
 /* The consumer made room: whoever waits for it hears. Head was moved by CAS, a full barrier. */
 static void room_made(struct conn *c)
 {
+	if (__builtin_expect(load_relaxed(&conn_own(c)->hungry), 0))
+		store_relaxed(&conn_own(c)->hungry, 0);
 	if (__builtin_expect(load_relaxed(&conn_peer(c)->want_space), 0)) {
 		ssize_t room = ring_writable(&c->recv_ring);
 

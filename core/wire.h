@@ -45,6 +45,9 @@ struct wire_side {
 	/* 1: this side waits for room in its ring. Stored by it, then a full barrier, then head is read again; the consumer
 	 * moves head by CAS, then reads this. */
 	uint32_t want_space;
+	/* 1: this side waits for more than the ring holds of it so far (a low-water mark, a peek for all): any room will do for the
+	 * producer. Stored by this side (full barrier), then it notifies a producer that wants space. */
+	uint32_t hungry;
 	uint32_t epoll;    /* 1: an epoll set of this side's link owner watches: set the ready bit too. As interest */
 	uint32_t attached; /* 1: this side has mapped the channel; release, acquire */
 	uint32_t closed;   /* 1: this side closed its last descriptor: writes to it are in vain. Release; acquire */

@@ -20,7 +20,7 @@
 #include <unistd.h>
 #include "rdma/rsocket.h"
 
-#define SETTLE_US 600000   /* longer than a cork or a delayed acknowledgement lasts */
+#define SETTLE_US 400000   /* longer than a cork or a delayed acknowledgement lasts */
 #define BUFFER_BYTES (2 << 20)
 #define TIMEOUT_MS 8
 

@@ -169,26 +169,35 @@ static void save_plan(const struct settings *settings, const struct plan *plan)
 	fclose(file);
 }
 
+/* Printed in one piece: other jobs print too. */
 static void report(const struct settings *settings, const struct runner *runner, struct totals *totals, struct plan *plan, int index,
 		   const struct outcome outcomes[2])
 {
 	static struct outcome again[2];
 	char signature[160];
+	char *text = NULL;
+	size_t length = 0;
+	FILE *out;
 
 	make_signature(plan, index, outcomes, signature, sizeof(signature));
 	if (seen(totals, signature))
 		return;
-	printf("\nDIFFERENCE seed %llu mode %s\n", (unsigned long long)plan->seed, settings->mode == MODE_TINY ? "tiny" : "shm");
-	print_difference(plan, index, outcomes, stdout);
-	fflush(stdout);
+	out = open_memstream(&text, &length);
+	if (!out)
+		return;
+	fprintf(out, "\nDIFFERENCE seed %llu mode %s\n", (unsigned long long)plan->seed, plan->tiny ? "tiny" : "shm");
+	print_difference(plan, index, outcomes, out);
 	shrink(runner, plan, settings->shrink_s);
 	index = run_both(runner, plan, 3, again);
-	printf("smallest program found (%u operations%s):\n", plan->count, index < 0 ? ", does not show it every time" : "");
-	plan_write(plan, stdout);
+	fprintf(out, "smallest program found (%u operations%s):\n", plan->count, index < 0 ? ", does not show it every time" : "");
+	plan_write(plan, out);
 	if (index >= 0)
-		print_difference(plan, index, again, stdout);
-	save_plan(settings, plan);
+		print_difference(plan, index, again, out);
+	fclose(out);
+	fwrite(text, 1, length, stdout);
 	fflush(stdout);
+	free(text);
+	save_plan(settings, plan);
 }
 
 static void count_promotion(struct totals *totals, const struct log *log)

@@ -13,16 +13,21 @@ struct shrinker {
 	struct plan *best;
 	time_t end;
 	int kind;  /* of the operation that differs */
-	bool hang; /* the preloaded run did not end */
+	bool hang; /* and does not end in the preloaded run */
 	int tries;
 };
+
+static bool hangs_at(const struct outcome *outcome, int index)
+{
+	return outcome->log.state != LOG_DONE && outcome->log.now == (uint32_t)index;
+}
 
 static bool still_differs(const struct shrinker *shrinker, const struct plan *plan)
 {
 	struct outcome outcomes[2];
 	int index = run_both(shrinker->runner, plan, shrinker->tries, outcomes);
 
-	return index >= 0 && plan->ops[index].kind == shrinker->kind && (outcomes[1].log.state != LOG_DONE) == shrinker->hang;
+	return index >= 0 && plan->ops[index].kind == shrinker->kind && hangs_at(&outcomes[1], index) == shrinker->hang;
 }
 
 static bool out_of_time(const struct shrinker *shrinker)
@@ -134,25 +139,27 @@ static void simplify_settings(struct shrinker *shrinker)
 void shrink(const struct runner *runner, struct plan *plan, int seconds)
 {
 	struct runner hasty = *runner;
-	struct shrinker shrinker = {.runner = &hasty, .best = plan, .end = time(NULL) + seconds, .tries = 1};
+	struct shrinker shrinker = {.runner = &hasty, .best = plan, .end = time(NULL) + seconds};
 	struct outcome outcomes[2];
 	int index = run_both(runner, plan, TRIES, outcomes);
 
 	if (index < 0)
 		return;
 	hasty.guard_s = 2;
+	shrinker.tries = TRIES;
 	shrinker.kind = plan->ops[index].kind;
-	shrinker.hang = outcomes[1].log.state != LOG_DONE;
-	/* A difference that does not always show gets more runs. */
-	if (!still_differs(&shrinker, plan) || !still_differs(&shrinker, plan))
-		shrinker.tries = TRIES;
-	if (!shrinker.hang && (uint32_t)index + 1 < plan->count) {
+	shrinker.hang = hangs_at(&outcomes[1], index);
+	if ((uint32_t)index + 1 < plan->count) {
 		struct plan candidate = *plan;
 
 		candidate.count = index + 1;
 		memset(&candidate.ops[candidate.count], 0, (OPS_MAX - candidate.count) * sizeof(candidate.ops[0]));
 		adopt(&shrinker, &candidate);
 	}
+	/* A difference that does not always show gets more runs. */
+	shrinker.tries = 1;
+	if (!still_differs(&shrinker, plan) || !still_differs(&shrinker, plan))
+		shrinker.tries = TRIES;
 	while (drop_ops(&shrinker) && !out_of_time(&shrinker))
 		;
 	simplify_settings(&shrinker);
