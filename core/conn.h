@@ -51,6 +51,7 @@ struct conn_shared {
 	uint32_t shut_recv; /* this end called shutdown(SHUT_RD) */
 	uint32_t shut_send; /* this end called shutdown(SHUT_WR) */
 	uint32_t tcp_event; /* TCP reported FIN, RST or an error: ask it from now on */
+	uint32_t end_seen;  /* and POLLRDHUP was among it: as a level it says nothing new */
 	uint32_t probed;    /* our probe byte for a dead peer was sent */
 
 	struct stats_conn stats; /* when the report has no room for this connection */

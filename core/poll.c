@@ -93,7 +93,7 @@ short conn_kernel_events(struct conn *c, short events)
 	if (conn_send_stage(c) != STAGE_RING)
 		mask |= events & (POLLOUT | POLLWRNORM);
 	/* The end of a half-closed connection was seen: as a level it would wake us for ever. */
-	if (!load_relaxed(&c->shared->tcp_event))
+	if (!load_relaxed(&c->shared->end_seen))
 		mask |= POLLRDHUP;
 	return mask;
 }
@@ -129,7 +129,8 @@ static bool can_spin_for(struct conn *c, short events)
 		return false;
 	if ((events & POLLOUT) && conn_send_stage(c) != STAGE_RING)
 		return false;
-	return true;
+	/* One end is closed: what comes next may come from TCP. */
+	return !load_relaxed(&c->shared->tcp_event);
 }
 
 /* The cheap part of conn_revents: shared memory only. */
@@ -144,7 +145,7 @@ static inline bool ring_news(struct conn *c, short events, size_t lowat)
 	if ((events & POLLOUT) && (ring_writable(&c->send_ring) >= (ssize_t)ring_low_room(&c->send_ring) ||
 				   load_relaxed(&conn_peer(c)->closed)))
 		return true;
-	return load_relaxed(&c->shared->tcp_event);
+	return false;
 }
 
 /* --- one connection --- */

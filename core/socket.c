@@ -334,6 +334,8 @@ int conn_note_end(struct conn *c, int revents, bool asked)
 	if (!(revents & (POLLRDHUP | POLLERR | POLLHUP)))
 		return revents;
 	store_relaxed(&c->shared->tcp_event, 1);
+	if (revents & POLLRDHUP)
+		store_relaxed(&c->shared->end_seen, 1);
 	if ((revents & (POLLERR | POLLHUP)) || conn_send_stage(c) != STAGE_RING || !conn_peer_gone(c, revents))
 		return revents;
 	/* Closed in order, it sent a RST itself if bytes were unread; killed, its kernel knew of none. */
