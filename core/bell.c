@@ -289,20 +289,19 @@ void sleeper_ring(const struct sleeper *s)
 		ring(s->name);
 }
 
-/* Reads the peer's bell once and rings it if it is due. */
-static bool bell_ring_due(const struct wire_bell *bell, uint32_t number, uint64_t *rung)
+/* Reads the peer's bell once and rings it if it is due. False: nobody was there. */
+static bool bell_ring_due(struct peer_bells *peer, uint32_t number)
 {
+	const struct wire_bell *bell = &peer->map->bell[number];
 	uint64_t state = load_acquire(&bell->state), name[2];
-	uint64_t mark = (uint64_t)number << 32 | BELL_TURN(state);
 
-	if (!BELL_SLEEPERS(state) || (rung && load_relaxed(rung) == mark))
+	if (!BELL_SLEEPERS(state) || load_relaxed(&peer->rung[number]) == BELL_TURN(state))
 		return true;
 	name[1] = load_acquire(&bell->name[1]);
 	name[0] = load_relaxed(&bell->name[0]);
 	if (!ring(name))
 		return false;
-	if (rung)
-		store_relaxed(rung, mark);
+	store_relaxed(&peer->rung[number], BELL_TURN(state));
 	return true;
 }
 
@@ -324,18 +323,18 @@ void bell_dropped(const struct bell_page *page, uint32_t number)
 	}
 }
 
-bool bells_ring(const struct peer_bells *peer, uint64_t interest, uint64_t rung[4])
+bool bells_ring(struct peer_bells *peer, uint64_t interest)
 {
 	bool gone = false;
 
-	for (int i = 0; interest; i++, interest >>= 16) {
+	for (; interest; interest >>= 16) {
 		uint32_t number = interest & 0xffff;
 
 		if (number == WIRE_EVERY_BELL)
 			for (uint32_t b = 0; b < BELL_COUNT; b++)
-				bell_ring_due(&peer->map->bell[b], b + 1, NULL);
+				bell_ring_due(peer, b);
 		else if (number && number <= BELL_COUNT)
-			gone |= !bell_ring_due(&peer->map->bell[number - 1], number, &rung[i]);
+			gone |= !bell_ring_due(peer, number - 1);
 	}
 	return gone;
 }

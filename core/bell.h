@@ -20,6 +20,7 @@ struct peer_bells {
 	const struct wire_bells *map;
 	uint64_t family[2];
 	uint32_t refs;
+	uint32_t rung[BELL_COUNT]; /* the turn for which we rang each bell last: once is enough, whichever connection it was for */
 	struct peer_bells *next;
 };
 
@@ -67,9 +68,9 @@ void sleeper_rearm(struct sleeper *s);
 void sleeper_ring(const struct sleeper *s);
 bool sleeper_asleep(const struct sleeper *s);
 
-/* Rings those of the peer's bells in INTEREST that sleep and were not rung for this turn yet: RUNG[4] remembers.
- * Returns true if a ring found nobody: the peer is gone. */
-bool bells_ring(const struct peer_bells *peer, uint64_t interest, uint64_t rung[4]);
+/* Rings those of the peer's bells in INTEREST that sleep and were not rung for this turn yet. Returns true if a ring found
+ * nobody: the peer is gone. */
+bool bells_ring(struct peer_bells *peer, uint64_t interest);
 
 /* In a forked child: the inherited pages stay, new links get a new one. */
 void bell_forked(void);

@@ -95,7 +95,6 @@ struct conn {
 	struct ring send_ring, recv_ring;
 	struct link *link; /* NULL: nobody at the other end, only bytes that a former program left (inherit.c) */
 	uint32_t slot;
-	uint64_t rung[4];
 	uint64_t look_again; /* clock_ticks after which a non-blocking miss asks TCP again */
 	uint64_t stuck_head; /* the peer's head when the sender last asked TCP about it */
 

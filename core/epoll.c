@@ -30,6 +30,8 @@ struct reg {
 	bool tagged;    /* the kernel reports TAG | index for it, and only the connection's end */
 	bool queued;
 	bool disabled;  /* EPOLLONESHOT fired */
+	bool dormant;   /* deleted by the program, once tagged: stays in the kernel, unheard, for the next ADD (many add and
+			 * delete with every request) */
 	uint32_t ended; /* RDHUP, HUP, ERR as last seen: the same end comes by a bit and from TCP, and is one edge */
 	uint32_t round; /* the last collection that looked at it */
 	struct reg *conn_next;
@@ -73,7 +75,7 @@ static void queue(struct reg *r)
 {
 	struct epset *set = r->set;
 
-	if (r->queued || r->disabled)
+	if (r->queued || r->disabled || r->dormant)
 		return;
 	r->queued = true;
 	r->next = NULL;
@@ -232,7 +234,7 @@ static uint32_t kernel_mask(const struct reg *r)
 {
 	uint32_t mask = EPOLLET | EPOLLRDHUP;
 
-	if (r->disabled)
+	if (r->disabled || r->dormant)
 		return mask;
 	mask |= r->events & EPOLLPRI;
 	if (conn_recv_stage(r->conn) != STAGE_RING)
@@ -481,6 +483,37 @@ void epoll_watched(struct epset *set)
 	critical_exit();
 }
 
+/* A tagged registration needs the kernel only if what it must report of TCP changes. */
+static int control_tagged(struct reg *r, int op, const struct epoll_event *event)
+{
+	uint32_t mask;
+
+	if (r->dormant ? op != EPOLL_CTL_ADD : op == EPOLL_CTL_ADD)
+		return r->dormant ? -ENOENT : -EEXIST;
+	if (op == EPOLL_CTL_DEL) {
+		r->dormant = true;
+		unqueue(r);
+	} else {
+		if (op == EPOLL_CTL_MOD && ((r->events | event->events) & EPOLLEXCLUSIVE))
+			return -EINVAL;
+		r->events = event->events;
+		r->data = event->data;
+		r->disabled = r->dormant = false;
+	}
+	mask = kernel_mask(r);
+	if (mask != r->mask) {
+		int error;
+
+		r->mask = mask;
+		error = kernel_set(r, EPOLL_CTL_MOD);
+		if (error < 0)
+			return error;
+	}
+	if (op != EPOLL_CTL_DEL)
+		queue_and_wake(r);
+	return 0;
+}
+
 static int control_locked(struct epset *set, int epfd, int op, int fd, struct epoll_event *event)
 {
 	struct conn *c = fdtab_conn(fd);
@@ -502,22 +535,12 @@ static int control_locked(struct epset *set, int epfd, int op, int fd, struct ep
 		}
 		return error;
 	}
+	if (r && r->tagged && fdtab_conn(fd) == c)
+		return control_tagged(r, op, event);
 	if (op == EPOLL_CTL_DEL) {
 		error = kernel_epoll_ctl(epfd, op, fd, event);
 		if (error == 0 && r)
 			reg_free(r);
-		return error;
-	}
-	if (op == EPOLL_CTL_MOD && r && r->tagged) {
-		if ((r->events | event->events) & EPOLLEXCLUSIVE)
-			return -EINVAL;
-		r->events = event->events;
-		r->data = event->data;
-		r->disabled = false;
-		r->mask = kernel_mask(r);
-		error = kernel_set(r, EPOLL_CTL_MOD);
-		if (error == 0)
-			queue_and_wake(r);
 		return error;
 	}
 	if (op == EPOLL_CTL_ADD && !r) {

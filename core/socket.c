@@ -265,7 +265,7 @@ void conn_notify(struct conn *c)
 	if (load_relaxed(&peer->epoll))
 		link_mark(c->link, c->slot);
 	interest = load_relaxed(&peer->interest);
-	if (interest && bells_ring(c->link->peer, interest, c->rung))
+	if (interest && bells_ring(c->link->peer, interest))
 		store_relaxed(&c->shared->tcp_event, 1);
 }
 
