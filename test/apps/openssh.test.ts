@@ -9,13 +9,13 @@ const emptyRoot = '/run/sshd';
 
 /* sshd hands an accepted connection to its re-executed self on descriptors 0 and 1, and a socket there is never
  * promoted: "-r" keeps it from re-executing. */
-for (const {name, flags, promoted} of [
-	{name: 'openssh', flags: [], promoted: 0},
+for (const {name, flags, ...rest} of [
+	{name: 'openssh', flags: [], promoted: 0, handsOn: true},
 	{name: 'openssh, sshd not re-executing', flags: ['-r'], promoted: 4},
 ]) {
 	testApp({
 		name,
-		promoted,
+		...rest,
 		async start(stage) {
 			if (!existsSync(emptyRoot)) {
 				mkdirSync(emptyRoot, {mode: 0o755});

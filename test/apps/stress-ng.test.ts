@@ -18,6 +18,8 @@ for (const mix of mixes.filter(({preloaded}) => preloaded.length === 2)) {
 			t.is(status, 0, `stress-ng said: ${output}`);
 			t.regex(output, /successful run completed/u);
 			t.notRegex(output, / fail:/u);
+			const promoted = stage.allConnections().filter(end => end.promotedNs > 0n);
+			t.true(promoted.length > 0, 'nothing was promoted');
 		} finally {
 			await stage.close();
 		}

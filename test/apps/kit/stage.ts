@@ -114,8 +114,11 @@ export class Stage {
 
 	/** The ends of connections to `port` that preloaded programs saw. */
 	connections(port = this.port): ConnectionRecord[] {
-		const {connections} = this.#native.statsRead(toRaw(this.#report), reportCapacity);
-		return connections.filter(end => (end.accepted ? end.localPort : end.peerPort) === port);
+		return this.allConnections().filter(end => (end.accepted ? end.localPort : end.peerPort) === port);
+	}
+
+	allConnections(): ConnectionRecord[] {
+		return this.#native.statsRead(toRaw(this.#report), reportCapacity).connections;
 	}
 
 	/** What the programs printed, for the reader of a failure. */
