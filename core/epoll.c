@@ -535,7 +535,7 @@ static int control_locked(struct epset *set, int epfd, int op, int fd, struct ep
 		}
 		return error;
 	}
-	if (r && r->tagged && fdtab_conn(fd) == c)
+	if (r && r->tagged && (op == EPOLL_CTL_ADD || op == EPOLL_CTL_MOD || op == EPOLL_CTL_DEL))
 		return control_tagged(r, op, event);
 	if (op == EPOLL_CTL_DEL) {
 		error = kernel_epoll_ctl(epfd, op, fd, event);

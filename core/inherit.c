@@ -2,6 +2,7 @@
 #include "inherit.h"
 #include "fdtab.h"
 #include "kernel.h"
+#include "stream.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -13,22 +14,19 @@
 
 int inherit_pack(struct conn *c, char *text)
 {
-	size_t used = strlen(text), size = 0;
-	uint64_t head;
-	int fd = (int)sys_call2(SYS_memfd_create, "rsocket-inherit", 0), error = 0;
+	static char chunk[65536]; /* the process is about to be replaced: nobody else packs */
+	size_t used = strlen(text);
+	int fd = (int)sys_call2(SYS_memfd_create, "rsocket-inherit", 0);
+	ssize_t n;
 
 	if (fd < 0)
 		return fd;
-	for (;;) {
-		const void *bytes = ring_next(&c->recv_ring, &size, &head, &error);
-		ssize_t n;
-
-		if (!bytes)
-			break;
-		n = sys_write(fd, bytes, size);
-		if (n <= 0 || !ring_consume(&c->recv_ring, head, (size_t)n)) {
+	/* In stream order: what TCP still holds from before the ring, then the ring. */
+	while (conn_recv_stage(c) != STAGE_RETURNED && (n = stream_take(c, chunk, sizeof chunk)) > 0) {
+		n = sys_write(fd, chunk, (size_t)n) == n ? 0 : -EIO;
+		if (n < 0) {
 			sys_close(fd);
-			return n < 0 ? (int)n : -EAGAIN;
+			return (int)n;
 		}
 	}
 	used += (size_t)snprintf(text + used, INHERIT_SIZE - used, "%d:", fd);

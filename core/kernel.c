@@ -81,6 +81,13 @@ int kernel_poll_now(int fd, short events)
 	return n < 0 ? (int)n : p.revents;
 }
 
+void kernel_sleep_ms(long ms)
+{
+	struct timespec time = {ms / 1000, ms % 1000 * 1000000};
+
+	sys_call2(SYS_nanosleep, &time, NULL);
+}
+
 int own_fd(int fd)
 {
 	struct rlimit limit;

@@ -73,6 +73,8 @@ bool kernel_random(void *buf, size_t size);
 /* The zero-timeout poll of one descriptor: revents, or -errno. */
 int kernel_poll_now(int fd, short events);
 
+void kernel_sleep_ms(long ms);
+
 /* ns of CLOCK_MONOTONIC and CLOCK_REALTIME. */
 uint64_t clock_monotonic(void);
 uint64_t clock_realtime(void);

@@ -299,6 +299,15 @@ static ssize_t pull(struct conn *c, struct iov_walk *to, int flags, bool started
 	}
 }
 
+ssize_t stream_take(struct conn *c, void *buf, size_t size)
+{
+	struct iovec iov = {buf, size};
+	struct iov_walk to;
+
+	iov_walk_init(&to, &iov, 1);
+	return pull(c, &to, 0, false);
+}
+
 /* The ring is empty: has TCP ended? Bytes published before the end come first. As pull(). */
 static ssize_t pull_end(struct conn *c, struct iov_walk *to, int flags)
 {

@@ -48,6 +48,9 @@ int stream_ioctl(struct conn *c, unsigned long request, int *value);
 /* shutdown(2), the kernel's part included. 0 or -errno. */
 int stream_shutdown(struct conn *c, int fd, int how);
 
+/* Takes up to SIZE of the next bytes, without blocking. > 0, 0 at the end, or -errno. */
+ssize_t stream_take(struct conn *c, void *buf, size_t size);
+
 /* Bytes that a read could return now, TCP's and the ring's. */
 size_t stream_readable(struct conn *c);
 

@@ -43,6 +43,8 @@ EXPORT pid_t _Fork(void)
 
 /* --- exec --- */
 
+#define SETTLE_MS 200
+
 /* What an exec takes along. */
 struct leaving {
 	char inherit[INHERIT_SIZE]; /* "": nothing */
@@ -56,8 +58,13 @@ static void leave_before_exec(struct conn *c, void *arg)
 
 	for (int fd = 0; fd <= fdtab_top() && !inherited; fd++)
 		inherited = fdtab_conn(fd) == c && !(kernel_fcntl(fd, F_GETFD, 0) & FD_CLOEXEC);
-	/* What is to be executed cannot use our rings. Unread bytes of a connection that another process holds too are that one's. */
-	if (inherited && promote_return(c, REASON_RETURNED_PASSED) == -EBUSY && conn_sole_holder(c) && !leaving->error)
+	/* What is to be executed cannot use our rings. Unread bytes of a connection that another process holds too are that one's;
+	 * a parent that forked us for this connection is about to close its copy, so it is given a moment. */
+	if (!inherited || leaving->error || promote_return(c, REASON_RETURNED_PASSED) != -EBUSY)
+		return;
+	for (int i = 0; i < SETTLE_MS && !conn_sole_holder(c); i++)
+		kernel_sleep_ms(1);
+	if (conn_sole_holder(c))
 		leaving->error = inherit_pack(c, leaving->inherit);
 }
 
