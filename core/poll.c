@@ -45,6 +45,10 @@ short conn_revents(struct conn *c, short events, size_t lowat)
 		uint64_t flags;
 		ssize_t bytes = ring_readable(&c->recv_ring, &flags);
 
+		if (bytes == 0 && (flags & TAIL_CLOSED)) {
+			stream_settle_returned(c);
+			return conn_revents(c, events, lowat);
+		}
 		if (bytes < 0 || bytes >= (ssize_t)lowat || ended || flags) {
 			revents |= in;
 		} else if (bytes > 0 && (events & in)) {
@@ -53,8 +57,6 @@ short conn_revents(struct conn *c, short events, size_t lowat)
 			if (load_relaxed(&conn_peer(c)->want_space))
 				conn_notify(c);
 		}
-		if ((flags & TAIL_CLOSED) && bytes == 0 && !(kernel & POLLIN) && !ended)
-			revents &= ~in; /* back on TCP, where nothing waits */
 		if (flags & TAIL_FIN)
 			revents |= POLLRDHUP;
 	} else {

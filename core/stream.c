@@ -231,7 +231,7 @@ bool stream_settle(struct conn *c)
 	return true;
 }
 
-static void settle_returned(struct conn *c)
+void stream_settle_returned(struct conn *c)
 {
 	uint32_t ring = STAGE_RING;
 
@@ -283,7 +283,7 @@ static ssize_t pull(struct conn *c, struct iov_walk *to, int flags, bool started
 				conn_reset(c, REASON_PROTOCOL);
 				return -ECONNRESET;
 			}
-			settle_returned(c);
+			stream_settle_returned(c);
 			continue;
 		}
 		n = kernel_pull(c, to, flags);
@@ -401,7 +401,7 @@ static ssize_t peek(struct conn *c, struct iov_walk to, int flags)
 		if (more == -EPIPE && to.left == start)
 			return 0;
 		if (more == -ESTALE) {
-			settle_returned(c);
+			stream_settle_returned(c);
 			return kernel_pull(c, &to, (flags & MSG_TRUNC) | MSG_PEEK);
 		}
 		if (more == -EPROTO) {

@@ -56,5 +56,7 @@ size_t stream_readable(struct conn *c);
 
 /* Moves MOVING to RING once TCP has been read up to X; true if it is RING (or beyond) now. */
 bool stream_settle(struct conn *c);
+/* Moves RING to RETURNED: it is empty and closed behind the last byte. */
+void stream_settle_returned(struct conn *c);
 
 #endif
