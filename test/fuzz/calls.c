@@ -1,4 +1,5 @@
 /* The operations that one process can do alone on one end. */
+#include "driver.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -11,7 +12,6 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
-#include "driver.h"
 
 #define PARTS_MAX 8
 #define MARGIN 64
@@ -172,7 +172,8 @@ static int poll_list(const struct driver *driver, const struct op *op, struct po
 	for (int token = 0; token < TOKENS; token++) {
 		int fd;
 
-		if (!(op->flags & 1u << token) || !calls_owns(driver, token / SLOTS) || driver->fds[token / SLOTS][token % SLOTS] < 0)
+		if (!(op->flags & 1u << token) || !calls_owns(driver, token / SLOTS) ||
+		    driver->fds[token / SLOTS][token % SLOTS] < 0)
 			continue;
 		fd = slot_fd(driver, token / SLOTS, token % SLOTS);
 		if (fd < 0)
@@ -210,7 +211,8 @@ static int select_by(const struct op *op, struct pollfd *list, int count)
 	else
 		ret = pselect(highest + 1, &in, &out, &except, &precise, NULL);
 	for (int i = 0; i < count && ret >= 0; i++)
-		list[i].revents = (FD_ISSET(list[i].fd, &in) ? POLLIN : 0) | (FD_ISSET(list[i].fd, &out) ? POLLOUT : 0) |
+		list[i].revents = (FD_ISSET(list[i].fd, &in) ? POLLIN : 0) |
+				  (FD_ISSET(list[i].fd, &out) ? POLLOUT : 0) |
 				  (FD_ISSET(list[i].fd, &except) ? POLLPRI : 0);
 	return ret;
 }
@@ -295,7 +297,8 @@ static void run_dup(struct driver *driver, const struct op *op, int fd, struct r
 		record->ran = 0;
 		return;
 	}
-	if (onto && number_taken(driver, target) && !(driver->open[end][op->slot2] && driver->fds[end][op->slot2] == target)) {
+	if (onto && number_taken(driver, target) &&
+	    !(driver->open[end][op->slot2] && driver->fds[end][op->slot2] == target)) {
 		record->ran = 0;
 		return;
 	}
@@ -333,6 +336,8 @@ static void run_setopt(struct driver *driver, const struct op *op, int fd, struc
 		break;
 	case SET_CORK:
 		record->ret = setsockopt(fd, IPPROTO_TCP, TCP_CORK, &value, sizeof(value));
+		if (record->ret == 0)
+			side->corked = value;
 		break;
 	default:
 		record->ret = setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));

@@ -1,6 +1,7 @@
 /* Sets the connection up and takes the operations in turn, each after the bytes on their way have arrived. */
 #include "driver.h"
 
+#include "rdma/rsocket.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -18,9 +19,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-#include "rdma/rsocket.h"
 
-#define SETTLE_US 400000   /* longer than a cork or a delayed acknowledgement lasts */
+#define SETTLE_US 400000 /* longer than a cork or a delayed acknowledgement lasts */
 #define BUFFER_BYTES (2 << 20)
 #define TIMEOUT_MS 8
 
@@ -106,8 +106,8 @@ static bool settled(struct driver *driver, int end, int fd)
 		return true;
 	if (driver->log->reset)
 		return false;
-	if ((peer->fin || peer->closed) &&
-	    (info.tcpi_state == TCP_ESTABLISHED || info.tcpi_state == TCP_FIN_WAIT1 || info.tcpi_state == TCP_FIN_WAIT2))
+	if ((peer->fin || peer->closed) && (info.tcpi_state == TCP_ESTABLISHED || info.tcpi_state == TCP_FIN_WAIT1 ||
+					    info.tcpi_state == TCP_FIN_WAIT2))
 		return false;
 	return ioctl(fd, FIONREAD, &readable) == 0 && (uint64_t)readable == calls_unread(driver->log, end);
 }

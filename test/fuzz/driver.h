@@ -2,22 +2,23 @@
 #ifndef FUZZ_DRIVER_H
 #define FUZZ_DRIVER_H
 
+#include "plan.h"
 #include <stdbool.h>
 #include <stdint.h>
-#include "plan.h"
 
 #define TOKENS (2 * SLOTS) /* a descriptor of either end: end * SLOTS + slot */
 
 /* What one operation did; compared field by field. */
 struct record {
 	int64_t ret;
-	uint64_t hash;         /* of the bytes received; 0: none */
-	int32_t error;         /* errno when ret is negative */
-	uint32_t aux[TOKENS];  /* poll: revents; epoll_wait: events by descriptor; recvmsg: flags and lengths; options: the value */
-	uint8_t ran;           /* 0: left out, because the plan's state did not allow it */
-	uint8_t sigpipe;       /* SIGPIPEs that came */
-	uint8_t early;         /* EAGAIN long before the receive timeout */
-	uint8_t spoiled;       /* memory behind the bytes received was written */
+	uint64_t hash; /* of the bytes received; 0: none */
+	int32_t error; /* errno when ret is negative */
+	uint32_t aux
+		[TOKENS]; /* poll: revents; epoll_wait: events by descriptor; recvmsg: flags and lengths; options: the value */
+	uint8_t ran;     /* 0: left out, because the plan's state did not allow it */
+	uint8_t sigpipe; /* SIGPIPEs that came */
+	uint8_t early;   /* EAGAIN long before the receive timeout */
+	uint8_t spoiled; /* memory behind the bytes received was written */
 };
 
 /* One end of the connection as the plan knows it. Counts leave the bytes of "warm" out. */
@@ -26,11 +27,12 @@ struct side {
 	uint64_t got;
 	uint32_t lowat;
 	uint32_t timeout_ms;
-	uint8_t fin;      /* writing side shut down */
-	uint8_t deaf;     /* reading side shut down */
-	uint8_t closed;   /* no descriptor left */
+	uint8_t fin;    /* writing side shut down */
+	uint8_t deaf;   /* reading side shut down */
+	uint8_t closed; /* no descriptor left */
 	uint8_t nonblock;
-	uint8_t linger;   /* close resets */
+	uint8_t linger; /* close resets */
+	uint8_t corked;
 	uint8_t shm_send; /* RDMA_CARRIER said so at least once */
 	uint8_t shm_recv;
 };
@@ -39,13 +41,13 @@ enum log_state { LOG_RUNNING, LOG_DONE, LOG_HANG, LOG_BROKEN };
 
 /* The shared file between runner and driver processes. Written by the process whose turn it is. */
 struct log {
-	uint32_t state;  /* enum log_state */
-	uint32_t now;    /* index of the operation under way */
-	uint32_t reset;  /* a RST must have come to both ends */
-	uint32_t go;     /* two-sided operation: its precondition held */
-	uint32_t stop;   /* two-sided operation: the sender gave up */
+	uint32_t state; /* enum log_state */
+	uint32_t now;   /* index of the operation under way */
+	uint32_t reset; /* a RST must have come to both ends */
+	uint32_t go;    /* two-sided operation: its precondition held */
+	uint32_t stop;  /* two-sided operation: the sender gave up */
 	uint32_t reserved;
-	uint64_t start;  /* transfer: position of its first byte */
+	uint64_t start;     /* transfer: position of its first byte */
 	uint32_t unsettled; /* times that bytes did not arrive in time; for people, not compared */
 	struct side sides[2];
 	struct record records[OPS_MAX];
@@ -55,11 +57,11 @@ struct log {
 struct driver {
 	const struct plan *plan;
 	struct log *log;
-	int me; /* the end that this process has; -1: both */
+	int me;            /* the end that this process has; -1: both */
 	int fds[2][SLOTS]; /* -1: never open */
 	bool open[2][SLOTS];
 	int sets[SETS];
-	int turn;        /* whose turn it is (two processes) */
+	int turn; /* whose turn it is (two processes) */
 	int token_read;
 	int token_write;
 };

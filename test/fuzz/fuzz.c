@@ -1,4 +1,5 @@
 /* Differential fuzzer: the same random calls on kernel TCP and under the preload, compared call by call. */
+#include "run.h"
 #include <getopt.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -7,7 +8,6 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-#include "run.h"
 
 #define SHARE_RUNS_MIN 40 /* fewer runs say nothing about the share of promoted ones */
 #define SIGNATURES_MAX 64
@@ -20,10 +20,10 @@ struct settings {
 	uint64_t seed;
 	long seconds;
 	long runs;
-	long keep;     /* stop after so many different differences */
-	long share;    /* percent of runs that must have been promoted */
+	long keep;  /* stop after so many different differences */
+	long share; /* percent of runs that must have been promoted */
 	long shrink_s;
-	long jobs;     /* processes that run seeds at the same time */
+	long jobs; /* processes that run seeds at the same time */
 	const char *library;
 	const char *replay;
 	const char *save;
@@ -40,19 +40,26 @@ struct totals {
 	long differences;
 	long unstable; /* gone when run again, or the kernel differs from itself */
 	int distinct;
-	char signature[SIGNATURES_MAX][160];
 };
+
+/* Differences seen by any job; in memory that the jobs share. */
+struct signatures {
+	int count;
+	char text[SIGNATURES_MAX][160];
+};
+static struct signatures *signatures;
 
 static void usage(FILE *out)
 {
 	fputs("Usage: fuzz [options]\n"
 	      "Runs random socket calls on kernel TCP and under the preload and compares every result.\n\n"
-	      "  --mode plain|shm|tiny  plain compares the kernel with itself; tiny uses rings of 64 bytes and up (default shm)\n"
+	      "  --mode plain|shm|tiny  plain compares the kernel with itself; tiny uses rings of 64 bytes and up "
+	      "(default shm)\n"
 	      "  --seed N               first seed (default: from the clock; it is printed)\n"
 	      "  --seconds N            stop after N seconds (default 10; FUZZ_SECONDS overrides)\n"
 	      "  --runs N               stop after N seeds\n"
 	      "  --lib PATH             the preload library (or RS_PRELOAD)\n"
-	      "  --jobs N               run N seeds at a time (default 1); --runs and --keep count for each\n"
+	      "  --jobs N               run N seeds at a time (default 1); --runs counts for each\n"
 	      "  --keep N               stop after N distinct differences (default 1)\n"
 	      "  --shrink N             seconds for shrinking one difference (default 30)\n"
 	      "  --share N              percent of the runs that must have been promoted (default 50)\n"
@@ -89,28 +96,60 @@ static enum mode mode_of(const char *text)
 static void parse(struct settings *settings, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"mode", 1, NULL, 'm'}, {"seed", 1, NULL, 's'}, {"seconds", 1, NULL, 't'}, {"runs", 1, NULL, 'n'},
-		{"lib", 1, NULL, 'l'}, {"keep", 1, NULL, 'k'}, {"shrink", 1, NULL, 'z'}, {"share", 1, NULL, 'p'},
-		{"save", 1, NULL, 'o'}, {"replay", 1, NULL, 'r'}, {"verbose", 0, NULL, 'v'}, {"jobs", 1, NULL, 'j'}, {"help", 0, NULL, 'h'}, {0},
+		{"mode", 1, NULL, 'm'},    {"seed", 1, NULL, 's'},
+		{"seconds", 1, NULL, 't'}, {"runs", 1, NULL, 'n'},
+		{"lib", 1, NULL, 'l'},     {"keep", 1, NULL, 'k'},
+		{"shrink", 1, NULL, 'z'},  {"share", 1, NULL, 'p'},
+		{"save", 1, NULL, 'o'},    {"replay", 1, NULL, 'r'},
+		{"verbose", 0, NULL, 'v'}, {"jobs", 1, NULL, 'j'},
+		{"help", 0, NULL, 'h'},    {0},
 	};
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (option) {
-		case 'm': settings->mode = mode_of(optarg); break;
-		case 's': settings->seed = strtoull(optarg, NULL, 0); break;
-		case 't': settings->seconds = number(optarg); break;
-		case 'n': settings->runs = number(optarg); break;
-		case 'l': settings->library = optarg; break;
-		case 'k': settings->keep = number(optarg); break;
-		case 'z': settings->shrink_s = number(optarg); break;
-		case 'p': settings->share = number(optarg); break;
-		case 'o': settings->save = optarg; break;
-		case 'r': settings->replay = optarg; break;
-		case 'j': settings->jobs = number(optarg); break;
-		case 'v': settings->verbose = true; break;
-		case 'h': usage(stdout); exit(0);
-		default: usage(stderr); exit(2);
+		case 'm':
+			settings->mode = mode_of(optarg);
+			break;
+		case 's':
+			settings->seed = strtoull(optarg, NULL, 0);
+			break;
+		case 't':
+			settings->seconds = number(optarg);
+			break;
+		case 'n':
+			settings->runs = number(optarg);
+			break;
+		case 'l':
+			settings->library = optarg;
+			break;
+		case 'k':
+			settings->keep = number(optarg);
+			break;
+		case 'z':
+			settings->shrink_s = number(optarg);
+			break;
+		case 'p':
+			settings->share = number(optarg);
+			break;
+		case 'o':
+			settings->save = optarg;
+			break;
+		case 'r':
+			settings->replay = optarg;
+			break;
+		case 'j':
+			settings->jobs = number(optarg);
+			break;
+		case 'v':
+			settings->verbose = true;
+			break;
+		case 'h':
+			usage(stdout);
+			exit(0);
+		default:
+			usage(stderr);
+			exit(2);
 		}
 	}
 }
@@ -131,10 +170,11 @@ static void make_signature(const struct plan *plan, int index, const struct outc
 	const struct op *op = &plan->ops[index];
 	const struct record *a = &outcomes[0].log.records[index];
 	const struct record *b = &outcomes[1].log.records[index];
-	int used = snprintf(out, size, "kind %d flags %#x end %d:", op->kind, op->kind == OP_RECV ? op->flags : 0, outcomes[1].log.state);
+	int used = snprintf(out, size, "kind %d flags %#x end %d:", op->kind, op->kind == OP_RECV ? op->flags : 0,
+			    outcomes[1].log.state);
 
-	snprintf(out + used, size - used, " %d/%d %d/%d %d", (a->ret > 0) - (a->ret < 0), (b->ret > 0) - (b->ret < 0), a->error,
-		 b->error, a->hash == b->hash);
+	snprintf(out + used, size - used, " %d/%d %d/%d %d", (a->ret > 0) - (a->ret < 0), (b->ret > 0) - (b->ret < 0),
+		 a->error, b->error, a->hash == b->hash);
 	for (int i = 0; i < TOKENS && (op->kind == OP_POLL || op->kind == OP_EPOLL_WAIT); i++) {
 		used = strlen(out);
 		if (a->aux[i] != b->aux[i])
@@ -142,13 +182,18 @@ static void make_signature(const struct plan *plan, int index, const struct outc
 	}
 }
 
+/* Two jobs that find the same at the same moment both report it: no harm. */
 static bool seen(struct totals *totals, const char *signature)
 {
-	for (int i = 0; i < totals->distinct; i++)
-		if (strcmp(totals->signature[i], signature) == 0)
+	int place;
+
+	for (int i = 0; i < SIGNATURES_MAX && i < __atomic_load_n(&signatures->count, __ATOMIC_ACQUIRE); i++)
+		if (strcmp(signatures->text[i], signature) == 0)
 			return true;
-	if (totals->distinct < SIGNATURES_MAX)
-		strcpy(totals->signature[totals->distinct++], signature);
+	totals->distinct++;
+	place = __atomic_fetch_add(&signatures->count, 1, __ATOMIC_ACQ_REL);
+	if (place < SIGNATURES_MAX)
+		strcpy(signatures->text[place], signature);
 	return false;
 }
 
@@ -159,7 +204,8 @@ static void save_plan(const struct settings *settings, const struct plan *plan)
 
 	if (!settings->save)
 		return;
-	snprintf(path, sizeof(path), "%s/%s-%llu.plan", settings->save, plan->tiny ? "tiny" : "shm", (unsigned long long)plan->seed);
+	snprintf(path, sizeof(path), "%s/%s-%llu.plan", settings->save, plan->tiny ? "tiny" : "shm",
+		 (unsigned long long)plan->seed);
 	file = fopen(path, "w");
 	if (!file) {
 		perror(path);
@@ -170,8 +216,8 @@ static void save_plan(const struct settings *settings, const struct plan *plan)
 }
 
 /* Printed in one piece: other jobs print too. */
-static void report(const struct settings *settings, const struct runner *runner, struct totals *totals, struct plan *plan, int index,
-		   const struct outcome outcomes[2])
+static void report(const struct settings *settings, const struct runner *runner, struct totals *totals,
+		   struct plan *plan, int index, const struct outcome outcomes[2])
 {
 	static struct outcome again[2];
 	char signature[160];
@@ -189,7 +235,8 @@ static void report(const struct settings *settings, const struct runner *runner,
 	print_difference(plan, index, outcomes, out);
 	shrink(runner, plan, settings->shrink_s);
 	index = run_both(runner, plan, 3, again);
-	fprintf(out, "smallest program found (%u operations%s):\n", plan->count, index < 0 ? ", does not show it every time" : "");
+	fprintf(out, "smallest program found (%u operations%s):\n", plan->count,
+		index < 0 ? ", does not show it every time" : "");
 	plan_write(plan, out);
 	if (index >= 0)
 		print_difference(plan, index, again, out);
@@ -257,7 +304,8 @@ static int replay(const struct settings *settings, const struct runner *runner)
 	fclose(file);
 	index = run_both(runner, &plan, 1, outcomes);
 	for (uint32_t i = 0; i < plan.count; i++) {
-		bool differs = memcmp(&outcomes[0].log.records[i], &outcomes[1].log.records[i], sizeof(struct record)) != 0;
+		bool differs =
+			memcmp(&outcomes[0].log.records[i], &outcomes[1].log.records[i], sizeof(struct record)) != 0;
 
 		if (differs || settings->verbose || (int)i == index) {
 			printf("%s", differs ? "DIFFERS " : "");
@@ -273,11 +321,12 @@ static int finish(const struct settings *settings, const struct totals *totals)
 	long runs = totals->runs ? totals->runs : 1;
 	int failed = totals->differences > 0 || (settings->mode == MODE_PLAIN && totals->unstable > 0);
 
-	printf("%ld runs, %ld calls, %ld differences (%d distinct), %ld unstable, %ld waits for data in vain\n", totals->runs,
-	       totals->calls, totals->differences, totals->distinct, totals->unstable, totals->unsettled);
+	printf("%ld runs, %ld calls, %ld differences (%d distinct), %ld unstable, %ld waits for data in vain\n",
+	       totals->runs, totals->calls, totals->differences, totals->distinct, totals->unstable, totals->unsettled);
 	if (settings->mode == MODE_PLAIN)
 		return failed;
-	printf("promoted: %ld %% of the runs, both ways %ld %%\n", totals->promoted * 100 / runs, totals->both * 100 / runs);
+	printf("promoted: %ld %% of the runs, both ways %ld %%\n", totals->promoted * 100 / runs,
+	       totals->both * 100 / runs);
 	if (totals->runs >= SHARE_RUNS_MIN && totals->promoted * 100 / runs < settings->share) {
 		printf("FAILED: at least %ld %% of the runs must be promoted\n", settings->share);
 		failed = 1;
@@ -295,7 +344,7 @@ static void run_seeds(const struct settings *settings, const struct runner *runn
 	time_t end = time(NULL) + settings->seconds;
 
 	for (uint64_t seed = settings->seed + job; time(NULL) < end; seed += settings->jobs) {
-		if ((settings->runs && totals->runs >= settings->runs) || totals->distinct >= settings->keep)
+		if ((settings->runs && totals->runs >= settings->runs) || signatures->count >= settings->keep)
 			break;
 		run_seed(settings, runner, totals, seed);
 	}
@@ -313,17 +362,22 @@ static void add(struct totals *sum, const struct totals *totals)
 	sum->distinct += totals->distinct;
 }
 
+static void *shared_memory(size_t size)
+{
+	return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+}
+
 /* Each job is a process with its own directory and totals. */
 static int run_jobs(const struct settings *settings, const char *self)
 {
-	size_t size = settings->jobs * sizeof(struct totals);
-	struct totals *totals = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct totals *totals = shared_memory(settings->jobs * sizeof(struct totals));
 	static struct totals sum;
 	struct runner runner;
 	int broken = 0;
 	int status;
 
-	if (totals == MAP_FAILED)
+	signatures = shared_memory(sizeof(*signatures));
+	if (totals == MAP_FAILED || signatures == MAP_FAILED)
 		return 2;
 	printf("seed %llu\n", (unsigned long long)settings->seed);
 	fflush(stdout);
@@ -345,8 +399,13 @@ static int run_jobs(const struct settings *settings, const char *self)
 
 int main(int argc, char **argv)
 {
-	struct settings settings = {.mode = MODE_SHM, .seed = (uint64_t)time(NULL) * 1000, .keep = 1, .share = 50,
-				    .shrink_s = 30, .jobs = 1, .library = getenv("RS_PRELOAD")};
+	struct settings settings = {.mode = MODE_SHM,
+				    .seed = (uint64_t)time(NULL) * 1000,
+				    .keep = 1,
+				    .share = 50,
+				    .shrink_s = 30,
+				    .jobs = 1,
+				    .library = getenv("RS_PRELOAD")};
 	static char self[PATH_MAX];
 	struct runner runner;
 	ssize_t length;

@@ -1,4 +1,6 @@
 /* The operations that take both ends at once: by two processes, by two threads, or by one thread in small steps. */
+#include "driver.h"
+#include "rdma/rsocket.h"
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -7,8 +9,6 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include "driver.h"
-#include "rdma/rsocket.h"
 
 #define WARM_ROUNDS_MAX 200
 #define LATE_US 3000
@@ -39,7 +39,9 @@ static bool possible(const struct driver *driver, const struct op *op)
 		return false;
 	switch (op->kind) {
 	case OP_WARM:
-		return !side->fin && !side->deaf && !peer->fin && !peer->deaf && !calls_unread(log, 0) && !calls_unread(log, 1);
+		/* A corked round takes 200 ms. */
+		return !side->fin && !side->deaf && !peer->fin && !peer->deaf && !calls_unread(log, 0) &&
+		       !calls_unread(log, 1) && !side->corked && !peer->corked;
 	case OP_XFER:
 		return !side->fin && !peer->deaf;
 	default:

@@ -272,16 +272,35 @@ struct field {
 	size_t size;
 };
 
-#define FIELD(type, member) {#member, offsetof(type, member), sizeof(((type *)0)->member)}
+#define FIELD(type, member)                                                  \
+	{                                                                    \
+#member, offsetof(type, member), sizeof(((type *)0)->member) \
+	}
 static const struct field op_fields[] = {
-	FIELD(struct op, slot), FIELD(struct op, slot2), FIELD(struct op, call), FIELD(struct op, fork),
-	FIELD(struct op, set), FIELD(struct op, parts), FIELD(struct op, size), FIELD(struct op, size2),
-	FIELD(struct op, flags), FIELD(struct op, events), {0},
+	FIELD(struct op, slot),
+	FIELD(struct op, slot2),
+	FIELD(struct op, call),
+	FIELD(struct op, fork),
+	FIELD(struct op, set),
+	FIELD(struct op, parts),
+	FIELD(struct op, size),
+	FIELD(struct op, size2),
+	FIELD(struct op, flags),
+	FIELD(struct op, events),
+	{0},
 };
 static const struct field plan_fields[] = {
-	FIELD(struct plan, seed), FIELD(struct plan, tiny), FIELD(struct plan, two), FIELD(struct plan, ipv6),
-	FIELD(struct plan, nodelay), FIELD(struct plan, buffers), FIELD(struct plan, cap), FIELD(struct plan, ring),
-	FIELD(struct plan, calls), FIELD(struct plan, polling), {0},
+	FIELD(struct plan, seed),
+	FIELD(struct plan, tiny),
+	FIELD(struct plan, two),
+	FIELD(struct plan, ipv6),
+	FIELD(struct plan, nodelay),
+	FIELD(struct plan, buffers),
+	FIELD(struct plan, cap),
+	FIELD(struct plan, ring),
+	FIELD(struct plan, calls),
+	FIELD(struct plan, polling),
+	{0},
 };
 
 static void fields_write(const struct field *fields, const void *base, FILE *out)
@@ -291,7 +310,9 @@ static void fields_write(const struct field *fields, const void *base, FILE *out
 
 		memcpy(&value, (const char *)base + field->offset, field->size);
 		if (value)
-			fprintf(out, strcmp(field->name, "flags") && strcmp(field->name, "events") ? " %s=%llu" : " %s=%#llx",
+			fprintf(out,
+				strcmp(field->name, "flags") && strcmp(field->name, "events") ? " %s=%llu"
+											      : " %s=%#llx",
 				field->name, (unsigned long long)value);
 	}
 }
@@ -324,10 +345,10 @@ static void flag_names(const struct op *op, FILE *out)
 	static const struct {
 		uint32_t bit;
 		const char *name;
-	} msg[] = {{MSG_PEEK, "PEEK"}, {MSG_WAITALL, "WAITALL"}, {MSG_DONTWAIT, "DONTWAIT"}, {MSG_TRUNC, "TRUNC"},
-		{MSG_NOSIGNAL, "NOSIGNAL"}, {MSG_MORE, "MORE"}},
-	  poll[] = {{EPOLLIN, "IN"}, {EPOLLOUT, "OUT"}, {EPOLLRDHUP, "RDHUP"}, {EPOLLPRI, "PRI"}, {EPOLLET, "ET"},
-		  {EPOLLONESHOT, "ONESHOT"}};
+	} msg[] = {{MSG_PEEK, "PEEK"},   {MSG_WAITALL, "WAITALL"},   {MSG_DONTWAIT, "DONTWAIT"},
+		   {MSG_TRUNC, "TRUNC"}, {MSG_NOSIGNAL, "NOSIGNAL"}, {MSG_MORE, "MORE"}},
+	  poll[] = {{EPOLLIN, "IN"},   {EPOLLOUT, "OUT"}, {EPOLLRDHUP, "RDHUP"},
+		    {EPOLLPRI, "PRI"}, {EPOLLET, "ET"},   {EPOLLONESHOT, "ONESHOT"}};
 	static const char *const calls[][5] = {
 		[OP_SEND] = {"send", "write", "writev", "sendmsg", "sendto"},
 		[OP_RECV] = {"recv", "read", "readv", "recvmsg", "recvfrom"},
@@ -385,7 +406,9 @@ static int op_read(struct op *op, char *line)
 	op->end = end - 'A';
 	if (op->kind == OP_KINDS_COUNT || fields_read(op_fields, op, line + used))
 		return -1;
-	return op->slot < SLOTS && op->slot2 < SLOTS && op->set < SETS && op->size <= SIZE_MAX_OP && op->parts <= 8 ? 0 : -1;
+	return op->slot < SLOTS && op->slot2 < SLOTS && op->set < SETS && op->size <= SIZE_MAX_OP && op->parts <= 8
+		       ? 0
+		       : -1;
 }
 
 int plan_read(struct plan *plan, FILE *in)

@@ -194,7 +194,8 @@ void run_describe(const struct outcome *outcome, int index, FILE *out)
 		if (record->aux[i])
 			fprintf(out, " %c%d:%#x", 'A' + i / SLOTS, i % SLOTS, record->aux[i]);
 	fprintf(out, "%s%s%s%s\n", record->sigpipe ? " SIGPIPE" : "", record->early ? " before its timeout" : "",
-		record->spoiled ? " wrote behind the data" : "", outcome->log.state != LOG_DONE ? " (and later does not end)" : "");
+		record->spoiled ? " wrote behind the data" : "",
+		outcome->log.state != LOG_DONE ? " (and later does not end)" : "");
 }
 
 int run_both(const struct runner *runner, const struct plan *plan, int tries, struct outcome outcomes[2])

@@ -15,7 +15,7 @@ struct runner {
 
 /* What a run left behind. */
 struct outcome {
-	int status;  /* as from waitpid */
+	int status; /* as from waitpid */
 	struct log log;
 };
 

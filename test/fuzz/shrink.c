@@ -1,9 +1,9 @@
 /* Making a differing plan small. */
+#include "run.h"
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <time.h>
-#include "run.h"
 
 #define TRIES 3 /* runs that a candidate gets to show the difference again */
 
@@ -37,7 +37,8 @@ static bool out_of_time(const struct shrinker *shrinker)
 
 static bool adopt(struct shrinker *shrinker, const struct plan *candidate)
 {
-	if (out_of_time(shrinker) || !memcmp(candidate, shrinker->best, sizeof(*candidate)) || !still_differs(shrinker, candidate))
+	if (out_of_time(shrinker) || !memcmp(candidate, shrinker->best, sizeof(*candidate)) ||
+	    !still_differs(shrinker, candidate))
 		return false;
 	*shrinker->best = *candidate;
 	return true;
