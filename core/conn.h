@@ -37,6 +37,7 @@ struct conn_shared {
 	uint32_t more_holders; /* holders that found no place; never promoted, never the last */
 
 	struct shared_lock send_lock; /* one producer at a time */
+	struct shared_lock recv_lock; /* one reader at a time while the direction is MOVING */
 	uint32_t send_stage;          /* enum stage; stored by the sender that commits or returns, under send_lock */
 	uint32_t recv_stage;          /* enum stage; CAS by readers */
 	uint64_t recv_kernel;         /* bytes read from TCP through us, probes excluded; fetch_add */

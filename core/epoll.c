@@ -705,23 +705,22 @@ static bool spin_for_news(struct epset *set)
 /* One look at everything, without sleeping. Lock held. */
 static int look(struct epset *set, int epfd, struct epoll_event *events, int max)
 {
-	int n, k;
+	int n, k, share;
 
 	set->round++;
 	for (int i = 0; i < NESTED_MAX; i++)
 		if (set->nested[i])
 			refresh(set->nested[i]);
 	drain_links(set);
-	n = collect(set, events, set->round % 8 ? max : max - max / 2);
-	if (n < max) {
-		k = (int)sys_call6(SYS_epoll_pwait, epfd, (long)(events + n), max - n, 0, 0, 8);
-		if (k < 0)
-			return n ? n : k;
-		if (k > 0)
-			n += sift(set, events + n, k);
-		if (n < max && k > 0)
-			n += collect(set, events + n, max - n);
-	}
+	/* The kernel first: its news of a connection's end changes what is said of the connection. Half the places at most are
+	 * its own while connections wait for theirs; of a single place they take turns. */
+	share = set->queued ? max / 2 + (max == 1 && set->round % 2) : max;
+	k = share ? (int)sys_call6(SYS_epoll_pwait, epfd, (long)events, share, 0, 0, 8) : 0;
+	if (k < 0 && k != -EINTR)
+		return k;
+	n = k > 0 ? sift(set, events, k) : 0;
+	if (n < max)
+		n += collect(set, events + n, max - n);
 	return n;
 }
 

@@ -183,7 +183,9 @@ static int wait_sleep(struct conn *c, int fd, short events, size_t lowat, uint64
 	if (conn_revents(c, events, lowat)) {
 		if (bell)
 			sleeper_awake(&self->sleeper, false);
-		return 0;
+		/* Handlers get their chance even if this goes on. */
+		conn_put_keep(c);
+		return conn_get_again(c, generation, fd) ? interrupted(handlers, interruptions, strict) : -EBADF;
 	}
 	fds[0].events = conn_kernel_events(c, events);
 	if (deadline_ns) {

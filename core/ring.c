@@ -268,7 +268,7 @@ ssize_t ring_pull(struct ring *r, struct iov_walk *to, size_t max)
 	return -EPROTO;
 }
 
-ssize_t ring_peek(struct ring *r, struct iov_walk *to)
+ssize_t ring_peek(struct ring *r, struct iov_walk *to, bool copy)
 {
 	for (int race = 0; race < RACES_MAX; race++) {
 		struct iov_walk walk = *to;
@@ -282,7 +282,10 @@ ssize_t ring_peek(struct ring *r, struct iov_walk *to)
 			return bytes;
 		if ((size_t)bytes > walk.left)
 			bytes = (ssize_t)walk.left;
-		copy_from(r, head, &walk, (size_t)bytes);
+		if (copy)
+			copy_from(r, head, &walk, (size_t)bytes);
+		else
+			iov_walk_skip(&walk, (size_t)bytes);
 		full_barrier();
 		if (load_relaxed(&r->in->head) == head) {
 			*to = walk;

@@ -44,9 +44,9 @@ void *ring_reserve(struct ring *r, size_t *size, int *error);
 int ring_publish(struct ring *r, size_t size);
 
 /* Consumer; any number at a time, without a lock: bytes are copied first, then claimed by moving head; a lost race copies again.
- * TO NULL: takes bytes without copying. Returns bytes, or -EAGAIN empty, -EPIPE empty and FIN, -ESTALE empty and back on TCP, -EPROTO. */
+ * TO NULL (pull) or COPY false (peek): no bytes are copied. Returns bytes, or -EAGAIN empty, -EPIPE empty and FIN, -ESTALE empty and back on TCP, -EPROTO. */
 ssize_t ring_pull(struct ring *r, struct iov_walk *to, size_t max);
-ssize_t ring_peek(struct ring *r, struct iov_walk *to);
+ssize_t ring_peek(struct ring *r, struct iov_walk *to, bool copy);
 
 /* The next bytes in place, for writing them out: pointer and *SIZE; ring_consume moves head by SIZE if it still stands at *HEAD. */
 const void *ring_next(struct ring *r, size_t *size, uint64_t *head, int *error);

@@ -358,13 +358,12 @@ static void publish_end(struct conn *c)
 {
 	struct linger linger = {0};
 	socklen_t size = sizeof linger;
-	uint64_t flags;
 	bool unread;
 
 	if (!load_acquire(&c->attached))
 		return;
 	kernel_getsockopt(c->fd, SOL_SOCKET, SO_LINGER, &linger, &size);
-	unread = WORD_STATE(load_acquire(conn_recv_word(c))) == WIRE_COMMITTED && ring_readable(&c->recv_ring, &flags) > 0;
+	unread = stream_readable(c) > 0; /* TCP's, for which the kernel resets by itself, and the ring's */
 	store_release(&conn_own(c)->closed, 1);
 	if (unread && !(linger.l_onoff && linger.l_linger == 0)) {
 		/* As TCP: closing with unread bytes is a reset. */

@@ -172,10 +172,10 @@ static ssize_t broken(struct conn *c)
 
 /* --- receiving --- */
 
-/* The rest of a walk as iovecs for the kernel; at most MAX of them. Returns how many. */
-static int walk_iov(const struct iov_walk *walk, struct iovec *iov, int max)
+/* The next LEFT bytes of a walk as iovecs for the kernel; at most MAX of them. Returns how many. */
+static int walk_iov(const struct iov_walk *walk, size_t left, struct iovec *iov, int max)
 {
-	size_t left = walk->left, offset = walk->offset;
+	size_t offset = walk->offset;
 	int n = 0;
 
 	for (const struct iovec *from = walk->iov; left && n < max; from++, offset = 0) {
@@ -192,13 +192,46 @@ static int walk_iov(const struct iov_walk *walk, struct iovec *iov, int max)
 	return n;
 }
 
-static ssize_t kernel_pull(struct conn *c, struct iov_walk *to, int flags)
+/* The kernel's recvmsg into the next MAX bytes of TO, which stays where it is. */
+static ssize_t kernel_pull(struct conn *c, const struct iov_walk *to, size_t max, int flags)
 {
 	struct iovec iov[16];
 	struct msghdr msg = {.msg_iov = iov};
 
-	msg.msg_iovlen = (size_t)walk_iov(to, iov, 16);
+	msg.msg_iovlen = (size_t)walk_iov(to, max < to->left ? max : to->left, iov, 16);
 	return kernel_recvmsg(c->fd, &msg, (flags & (MSG_PEEK | MSG_TRUNC)) | MSG_DONTWAIT);
+}
+
+/* Of SIZE bytes that TCP holds, those from before X: what comes after it belongs behind the ring's bytes, if the peer has already
+ * returned the direction. Called after they were seen there, with the receive lock held. */
+static size_t before_switch(struct conn *c, size_t size)
+{
+	uint64_t word = load_acquire(conn_recv_word(c)), left;
+
+	if (WORD_STATE(word) != WIRE_COMMITTED)
+		return size; /* seen before any commit: all from before */
+	left = WORD_POSITION(word) - load_acquire(&c->shared->recv_kernel);
+	return left < size ? left : size;
+}
+
+/* Reads TCP while the direction is MOVING, never past X. A commit may come at any moment, so bytes are looked at first and taken
+ * when it is known which they are. As pull(); -EAGAIN also when X is reached. */
+static ssize_t moving_pull(struct conn *c, struct iov_walk *to, int flags)
+{
+	ssize_t n;
+
+	shared_lock_take(&c->shared->recv_lock);
+	n = kernel_pull(c, to, to->left, (flags & MSG_TRUNC) | MSG_PEEK);
+	if (n > 0) {
+		n = (ssize_t)before_switch(c, (size_t)n);
+		n = n ? kernel_pull(c, to, (size_t)n, MSG_TRUNC) : -EAGAIN;
+		if (n > 0) {
+			iov_walk_skip(to, (size_t)n);
+			fetch_add(&c->shared->recv_kernel, (uint64_t)n);
+		}
+	}
+	shared_lock_drop(&c->shared->recv_lock);
+	return n;
 }
 
 bool stream_settle(struct conn *c)
@@ -286,10 +319,10 @@ static ssize_t pull(struct conn *c, struct iov_walk *to, int flags, bool started
 			stream_settle_returned(c);
 			continue;
 		}
-		n = kernel_pull(c, to, flags);
+		n = stage == STAGE_MOVING ? moving_pull(c, to, flags) : kernel_pull(c, to, to->left, flags);
 		if (n > 0) {
-			fetch_add(&c->shared->recv_kernel, (uint64_t)n);
-			iov_walk_skip(to, (size_t)n);
+			if (stage != STAGE_MOVING)
+				iov_walk_skip(to, (size_t)n);
 			return n;
 		}
 		/* Nothing left in TCP, or its end: if X was reached the ring goes first. */
@@ -389,20 +422,26 @@ static ssize_t peek(struct conn *c, struct iov_walk to, int flags)
 	stream_settle(c);
 	stage = conn_recv_stage(c);
 	if (stage != STAGE_RING) {
-		n = kernel_pull(c, &to, (flags & MSG_TRUNC) | MSG_PEEK);
+		if (stage == STAGE_MOVING)
+			shared_lock_take(&c->shared->recv_lock);
+		n = kernel_pull(c, &to, to.left, (flags & MSG_TRUNC) | MSG_PEEK);
+		if (n > 0 && stage == STAGE_MOVING)
+			n = (ssize_t)before_switch(c, (size_t)n);
+		if (stage == STAGE_MOVING)
+			shared_lock_drop(&c->shared->recv_lock);
 		if (n > 0)
 			iov_walk_skip(&to, (size_t)n);
 		if (stage != STAGE_MOVING || (n < 0 && n != -EAGAIN))
 			return n;
 	}
 	if (stage == STAGE_RING || (to.left && stream_readable(c) > start - to.left)) {
-		ssize_t more = ring_peek(&c->recv_ring, &to);
+		ssize_t more = ring_peek(&c->recv_ring, &to, !(flags & MSG_TRUNC));
 
 		if (more == -EPIPE && to.left == start)
 			return 0;
 		if (more == -ESTALE) {
 			stream_settle_returned(c);
-			return kernel_pull(c, &to, (flags & MSG_TRUNC) | MSG_PEEK);
+			return kernel_pull(c, &to, to.left, (flags & MSG_TRUNC) | MSG_PEEK);
 		}
 		if (more == -EPROTO) {
 			conn_reset(c, REASON_PROTOCOL);
@@ -413,9 +452,9 @@ static ssize_t peek(struct conn *c, struct iov_walk to, int flags)
 
 			if (revents > 0) {
 				store_relaxed(&c->shared->tcp_event, 1);
-				more = ring_peek(&c->recv_ring, &to);
+				more = ring_peek(&c->recv_ring, &to, !(flags & MSG_TRUNC));
 				if (more == -EAGAIN)
-					return kernel_pull(c, &to, MSG_PEEK);
+					return kernel_pull(c, &to, to.left, MSG_PEEK);
 			}
 		}
 	}
@@ -425,6 +464,15 @@ static ssize_t peek(struct conn *c, struct iov_walk to, int flags)
 static uint64_t deadline_of(uint64_t timeout_ns)
 {
 	return timeout_ns ? clock_monotonic() + timeout_ns : 0;
+}
+
+static bool ends_here(struct conn *c)
+{
+	uint64_t flags = 0;
+
+	if (conn_recv_stage(c) == STAGE_RING)
+		ring_readable(&c->recv_ring, &flags);
+	return flags || (conn_revents(c, POLLRDHUP, 1) & (POLLRDHUP | POLLHUP | POLLERR));
 }
 
 static ssize_t recv_peek(struct conn *c, int fd, struct iov_walk to, int flags, size_t target, bool nonblock)
@@ -438,8 +486,8 @@ static ssize_t recv_peek(struct conn *c, int fd, struct iov_walk to, int flags, 
 
 		if (n >= (ssize_t)target || (n <= 0 && n != -EAGAIN) || nonblock)
 			return n;
-		/* Fewer than wanted, and the end after them: that is all there will be. */
-		if (n > 0 && n == before && (conn_revents(c, POLLRDHUP, 1) & (POLLRDHUP | POLLHUP | POLLERR)))
+		/* Fewer than wanted, and after them the end, or the return to TCP, over which a peek does not look: that is all. */
+		if (n > 0 && n == before && ends_here(c))
 			return n;
 		before = n;
 		error = conn_wait(c, fd, POLLIN, (n > 0 ? (size_t)n : 0) + 1, deadline, n > 0);
@@ -511,12 +559,12 @@ ssize_t stream_recv(const struct passage *p, int fd, const struct iovec *iov, in
 				*out_flags = msg.msg_flags;
 		} else if (to.left == 0) {
 			char nothing;
-			struct iovec one = {&nothing, 1};
+			struct iovec byte = {&nothing, 1};
 
-			/* recv of nothing waits for something, and leaves it. */
-			iov_walk_init(&to, &one, 1);
+			/* A receive of nothing waits once for something, and leaves it. */
+			iov_walk_init(&to, &byte, 1);
 			n = recv_peek(c, fd, to, 0, 1, nonblock);
-			if (n > 0)
+			if (n > 0 || (!nonblock && (n == -EAGAIN || n == -EINTR)))
 				n = 0;
 		} else if (flags & MSG_PEEK) {
 			n = recv_peek(c, fd, to, flags, target ? target : 1, nonblock);
@@ -580,7 +628,7 @@ static ssize_t push(struct conn *c, struct iov_walk *from)
 		else
 			return n;
 	}
-	msg.msg_iovlen = (size_t)walk_iov(from, iov, 16);
+	msg.msg_iovlen = (size_t)walk_iov(from, from->left, iov, 16);
 	n = kernel_sendmsg(c->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (n > 0)
 		iov_walk_skip(from, (size_t)n);
@@ -612,15 +660,15 @@ ssize_t stream_send(const struct passage *p, int fd, const struct iovec *iov, in
 	size_t copied = 0;
 	struct iov_walk from;
 	ssize_t n = iov_walk_init(&from, iov, count);
-	bool empty = from.left == 0;
 
-	while (n >= 0) {
+	/* Nothing to send: the kernel's answer moves no byte. */
+	if (n == 0 && from.left == 0)
+		n = kernel_sendto(c->fd, NULL, 0, flags | MSG_NOSIGNAL, NULL, 0);
+	while (n == 0 && from.left) {
 		bool room;
 
 		shared_lock_take(&c->shared->send_lock);
 		n = send_check(c);
-		if (n == 0 && empty && (load_relaxed(&conn_own(c)->tail) & TAIL_FIN))
-			n = broken(c);
 		while (n >= 0 && from.left) {
 			n = push(c, &from);
 			if (n > 0) {
@@ -633,13 +681,10 @@ ssize_t stream_send(const struct passage *p, int fd, const struct iovec *iov, in
 		shared_lock_drop(&c->shared->send_lock);
 		if (n != -EAGAIN)
 			break;
-		if (room) {
+		if (room)
 			n = 0;
-			continue;
-		}
-		if (nonblock)
-			break;
-		n = wait_room(c, fd, &deadline, &deadline_known, copied > 0);
+		else if (!nonblock)
+			n = wait_room(c, fd, &deadline, &deadline_known, copied > 0);
 	}
 	if (copied && n != -EBADF)
 		n = (ssize_t)copied;

@@ -102,7 +102,7 @@ EXPORT ssize_t readv(int fd, const struct iovec *iov, int count)
 
 EXPORT ssize_t writev(int fd, const struct iovec *iov, int count)
 {
-	if (!ours(fd))
+	if (!ours(fd) || count < 0 || count > IOV_MAX || all_empty(iov, count))
 		return real.writev(fd, iov, count);
 	SEND(fd, iov, count, 0, real.writev(fd, iov, count));
 }

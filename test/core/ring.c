@@ -70,7 +70,7 @@ static ssize_t peek(struct ring *r, void *bytes, size_t size)
 	struct iov_walk walk;
 
 	CHECK_EQ(iov_walk_init(&walk, &part, 1), 0);
-	return ring_peek(r, &walk);
+	return ring_peek(r, &walk, true);
 }
 
 CASE(iov_walk_init__checks_lengths)
