@@ -140,13 +140,14 @@ static void simplify_settings(struct shrinker *shrinker)
 void shrink(const struct runner *runner, struct plan *plan, int seconds)
 {
 	struct runner hasty = *runner;
-	struct shrinker shrinker = {.runner = &hasty, .best = plan, .end = time(NULL) + seconds};
+	struct shrinker shrinker = {.runner = &hasty, .best = plan};
 	struct outcome outcomes[2];
 	int index = run_both(runner, plan, TRIES, outcomes);
 
 	if (index < 0)
 		return;
 	hasty.guard_s = 2;
+	shrinker.end = time(NULL) + seconds;
 	shrinker.tries = TRIES;
 	shrinker.kind = plan->ops[index].kind;
 	shrinker.hang = hangs_at(&outcomes[1], index);
