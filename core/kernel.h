@@ -12,6 +12,12 @@
 #include <sys/uio.h>
 #include <time.h>
 
+/* tcpi_state, where the headers give it no name. */
+#define TCP_STATE_ESTABLISHED 1
+#define TCP_STATE_CLOSE_WAIT 8
+#define TCP_STATE_LAST_ACK 9
+#define TCP_STATE_CLOSING 11
+
 static inline ssize_t kernel_recvmsg(int fd, struct msghdr *msg, int flags)
 {
 	return sys_call3(SYS_recvmsg, fd, msg, flags);

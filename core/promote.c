@@ -18,8 +18,6 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-#define TCP_STATE_ESTABLISHED 1
-
 static int tcp_info(int fd, struct tcp_info *info)
 {
 	socklen_t size = sizeof *info;
@@ -60,7 +58,8 @@ int promote_read(int fd, uint64_t *position)
 			return error;
 		if (before.tcpi_bytes_received == after.tcpi_bytes_received && before.tcpi_state == after.tcpi_state) {
 			/* A received FIN counts one. */
-			bool fin = after.tcpi_state == 8 || after.tcpi_state == 9 || after.tcpi_state == 11;
+			bool fin = after.tcpi_state == TCP_STATE_CLOSE_WAIT || after.tcpi_state == TCP_STATE_LAST_ACK ||
+				   after.tcpi_state == TCP_STATE_CLOSING;
 
 			*position = after.tcpi_bytes_received - (uint64_t)waiting - fin;
 			return 0;

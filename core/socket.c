@@ -9,6 +9,7 @@
 #include "stream.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -321,12 +322,24 @@ void conn_reset(struct conn *c, enum reason reason)
 	thread_wake_waiters(c);
 }
 
+/* After a SHUT_RD of our own POLLRDHUP says nothing of the peer: TCP's state does. */
+static bool fin_received(const struct conn *c)
+{
+	uint8_t state = 0; /* the first byte of tcp_info */
+	socklen_t size = sizeof state;
+
+	if (!load_relaxed(&c->shared->shut_recv))
+		return true;
+	kernel_getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &state, &size);
+	return state == TCP_STATE_CLOSE_WAIT || state == TCP_STATE_LAST_ACK || state == TCP_STATE_CLOSING;
+}
+
 bool conn_peer_gone(struct conn *c, int revents)
 {
 	if (load_acquire(&conn_peer(c)->closed))
 		return true;
 	/* A FIN that the channel knows nothing of: it died, or closed past libc. */
-	return (revents & POLLRDHUP) && !(load_acquire(&conn_peer(c)->tail) & TAIL_FIN);
+	return (revents & POLLRDHUP) && !(load_acquire(&conn_peer(c)->tail) & TAIL_FIN) && fin_received(c);
 }
 
 int conn_note_end(struct conn *c, int revents, bool asked)

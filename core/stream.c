@@ -579,7 +579,8 @@ ssize_t stream_recv(const struct passage *p, int fd, const struct iovec *iov, in
 
 /* --- sending --- */
 
-/* Asks TCP, if there is a reason to, whether anybody is left to write to. 0, or the error that the send must give. */
+/* Asks TCP, if there is a reason to, whether anybody is left to write to. 0: yes. 1: no, and it does not know yet: the bytes are
+ * sent in vain. Else the error that the send must give. */
 static ssize_t send_check(struct conn *c)
 {
 	int revents;
@@ -599,7 +600,8 @@ static ssize_t send_check(struct conn *c)
 	if (revents & (POLLERR | POLLHUP))
 		return broken(c);
 	conn_note_end(c, revents, true);
-	return 0;
+	/* Both of its ways are shut: what TCP would carry there is answered by a reset, and never read. */
+	return (revents & POLLRDHUP) && load_acquire(&conn_peer(c)->closed) ? 1 : 0;
 }
 
 /* Gives the next bytes to whoever carries them, without blocking; moves FROM on. > 0 or -errno. Under the send lock. */
@@ -664,11 +666,15 @@ ssize_t stream_send(const struct passage *p, int fd, const struct iovec *iov, in
 	/* Nothing to send: the kernel's answer moves no byte. */
 	if (n == 0 && from.left == 0)
 		n = kernel_sendto(c->fd, NULL, 0, flags | MSG_NOSIGNAL, NULL, 0);
-	while (n == 0 && from.left) {
+	while (n >= 0 && from.left) {
 		bool room;
 
 		shared_lock_take(&c->shared->send_lock);
 		n = send_check(c);
+		if (n > 0) {
+			copied += from.left;
+			iov_walk_skip(&from, from.left);
+		}
 		while (n >= 0 && from.left) {
 			n = push(c, &from);
 			if (n > 0) {
@@ -765,7 +771,7 @@ ssize_t stream_send_from(const struct passage *p, int fd, int in_fd, off_t *offs
 		}
 		shared_lock_take(&c->shared->send_lock);
 		n = send_check(c);
-		if (n == 0)
+		if (n >= 0)
 			n = conn_send_stage(c) == STAGE_RING ? push_from(c, in_fd, offset, size - copied)
 							     : push_from_kernel(c, in_fd, offset, size - copied);
 		if (n == -ESTALE || n == -ENOMEM) {
@@ -888,6 +894,9 @@ int stream_shutdown(struct conn *c, int fd, int how)
 	error = (int)sys_call2(SYS_shutdown, fd, how);
 	store_release(&c->shared->tcp_event, 1);
 	if (load_acquire(&c->attached)) {
+		/* Shut both ways, TCP resets for what still comes: a writer must ask it. */
+		if (load_relaxed(&c->shared->shut_send) && load_relaxed(&c->shared->shut_recv))
+			store_release(&conn_own(c)->closed, 1);
 		thread_wake_waiters(c);
 		epoll_mark(c);
 	}

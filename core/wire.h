@@ -50,7 +50,7 @@ struct wire_side {
 	uint32_t hungry;
 	uint32_t epoll;    /* 1: an epoll set of this side's link owner watches: set the ready bit too. As interest */
 	uint32_t attached; /* 1: this side has mapped the channel; release, acquire */
-	uint32_t closed;   /* 1: this side closed its last descriptor: writes to it are in vain. Release; acquire */
+	uint32_t closed;   /* 1: this side closed its last descriptor, or shut both ways: writes to it are in vain. Release; acquire */
 };
 
 struct wire_channel {
