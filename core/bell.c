@@ -27,6 +27,7 @@ static struct peer_bells *peers;
 static int ring_fd; /* rings other bells; 0: none yet */
 
 #define NAME_PREFIX "rsbell-"
+#define EMPTY_MAX 32 /* datagrams; the kernel queues about ten */
 
 static socklen_t bell_address(struct sockaddr_un *un, const uint64_t name[2])
 {
@@ -214,22 +215,31 @@ static struct wire_bell *sleeper_state(const struct sleeper *s, uint32_t i)
 	return &s->in[i].page->map->bell[s->in[i].bell];
 }
 
-void sleeper_announce(struct sleeper *s)
+uint32_t sleeper_announce(struct sleeper *s)
 {
-	for (uint32_t i = 0; i < s->pages; i++)
+	uint32_t pages = load_acquire(&s->pages);
+
+	for (uint32_t i = 0; i < pages; i++)
 		fetch_add(&sleeper_state(s, i)->state, BELL_ONE_TURN + BELL_ONE_SLEEPER);
 	full_barrier(); /* also for a sleeper that has no bell in any page yet */
+	return pages;
 }
 
-void sleeper_awake(struct sleeper *s, bool rung)
+void sleeper_empty(const struct sleeper *s)
 {
 	char byte[16];
 
+	for (int i = 0; i < EMPTY_MAX && s->fd > 0; i++)
+		if (kernel_recv(s->fd, byte, sizeof byte, MSG_DONTWAIT) < 0)
+			break;
+}
+
+void sleeper_awake(struct sleeper *s, uint32_t pages, bool rung)
+{
 	/* Emptied before the turn goes up: a ring for the new turn must stay in the socket. */
 	if (rung)
-		while (kernel_recv(s->fd, byte, sizeof byte, MSG_DONTWAIT) >= 0)
-			;
-	for (uint32_t i = 0; i < s->pages; i++) {
+		sleeper_empty(s);
+	for (uint32_t i = 0; i < pages; i++) {
 		uint64_t left = fetch_sub(&sleeper_state(s, i)->state, BELL_ONE_SLEEPER) - BELL_ONE_SLEEPER;
 
 		/* Others sleep on, and what rang this turn is used up. */
@@ -252,25 +262,29 @@ bool sleeper_asleep(const struct sleeper *s)
 	return false;
 }
 
-/* Sends the datagram. False: nobody has that name any more. */
-static bool ring(const uint64_t name[2])
+int bell_can_ring(void)
+{
+	int expect = 0, fd;
+
+	if (load_relaxed(&ring_fd))
+		return 0;
+	fd = datagram_socket();
+	if (fd < 0)
+		return fd;
+	if (!compare_swap(&ring_fd, &expect, fd))
+		own_fd_close(fd);
+	return 0;
+}
+
+/* Sends the datagram. 1 rung, or as good as; 0 it could not be sent; -1 nobody has that name any more. */
+static int ring(const uint64_t name[2])
 {
 	struct sockaddr_un un;
 	socklen_t size = bell_address(&un, name);
 	const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
-	ssize_t n;
-	int fd = load_relaxed(&ring_fd);
+	ssize_t n = kernel_sendto(load_relaxed(&ring_fd), "", 1, flags, &un, size);
+	int fd;
 
-	if (fd == 0) {
-		int expect = 0;
-
-		fd = datagram_socket();
-		if (fd >= 0 && !compare_swap(&ring_fd, &expect, fd)) {
-			own_fd_close(fd);
-			fd = expect;
-		}
-	}
-	n = kernel_sendto(fd, "", 1, flags, &un, size);
 	if (n == -EAGAIN || n == -EBADF || n == -ENOTSOCK) {
 		/* The bell's queue is full (as good as rung), or our own socket's memory sits in queues that others do not
 		 * empty, or a stranger closed it: a socket of its own tells. */
@@ -280,12 +294,12 @@ static bool ring(const uint64_t name[2])
 			own_fd_close(fd);
 		}
 	}
-	return n != -ECONNREFUSED;
+	return n == 1 || n == -EAGAIN ? 1 : n == -ECONNREFUSED ? -1 : 0;
 }
 
 void sleeper_ring(const struct sleeper *s)
 {
-	if (s->fd > 0)
+	if (s->fd > 0 && bell_can_ring() == 0)
 		ring(s->name);
 }
 
@@ -294,15 +308,16 @@ static bool bell_ring_due(struct peer_bells *peer, uint32_t number)
 {
 	const struct wire_bell *bell = &peer->map->bell[number];
 	uint64_t state = load_acquire(&bell->state), name[2];
+	int rung;
 
 	if (!BELL_SLEEPERS(state) || load_relaxed(&peer->rung[number]) == BELL_TURN(state))
 		return true;
 	name[1] = load_acquire(&bell->name[1]);
 	name[0] = load_relaxed(&bell->name[0]);
-	if (!ring(name))
-		return false;
-	store_relaxed(&peer->rung[number], BELL_TURN(state));
-	return true;
+	rung = ring(name);
+	if (rung > 0)
+		store_relaxed(&peer->rung[number], BELL_TURN(state));
+	return rung >= 0;
 }
 
 bool bell_droppable(const struct bell_page *page, uint32_t number)

@@ -57,10 +57,13 @@ bool bell_droppable(const struct bell_page *page, uint32_t number);
 /* After a drop: if its thread fell asleep meanwhile, wake it. */
 void bell_dropped(const struct bell_page *page, uint32_t number);
 
-/* Falling asleep: announce (full barrier), then look again at what is waited for, then sleep on s->fd among others. */
-void sleeper_announce(struct sleeper *s);
+/* Falling asleep: announce (full barrier), then look again at what is waited for, then sleep on s->fd among others. Returns in how
+ * many pages, which sleeper_awake wants back: bells may be added meanwhile. */
+uint32_t sleeper_announce(struct sleeper *s);
 /* Awake again. RUNG: the socket was readable: it is emptied. */
-void sleeper_awake(struct sleeper *s, bool rung);
+void sleeper_awake(struct sleeper *s, uint32_t pages, bool rung);
+/* Takes what is in the socket; bounded, whoever keeps ringing. */
+void sleeper_empty(const struct sleeper *s);
 /* A permanent sleeper (an epoll descriptor that the kernel watches): announced for good. */
 void sleeper_rearm(struct sleeper *s);
 
@@ -71,6 +74,9 @@ bool sleeper_asleep(const struct sleeper *s);
 /* Rings those of the peer's bells in INTEREST that sleep and were not rung for this turn yet. Returns true if a ring found
  * nobody: the peer is gone. */
 bool bells_ring(struct peer_bells *peer, uint64_t interest);
+
+/* Makes sure that this process can ring; before its first promotion. 0 or -errno. */
+int bell_can_ring(void);
 
 /* In a forked child: the inherited pages stay, new links get a new one. */
 void bell_forked(void);

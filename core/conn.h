@@ -27,7 +27,7 @@ enum stage {
 };
 
 #define HOLDERS 4
-#define HOLDER_PENDING UINT32_MAX /* a fork is under way */
+#define HOLDER_PENDING (1u << 31) /* a fork is under way; the low bits are the forking thread */
 
 /* Shared with forked siblings; any of them may die at any instruction. */
 struct conn_shared {

@@ -264,7 +264,9 @@ static bool listen_to(struct epset *set, struct conn *c)
 	int bell;
 
 	if (set->sleeper.fd <= 0) {
-		struct epoll_event event = {.events = EPOLLIN, .data.u64 = set->tag | BELL_INDEX};
+		/* In a forked child's copy the parent's waits meet this bell too, and cannot empty it: an edge is enough. */
+		uint32_t edge = set->owner_pid == process_pid() ? 0 : EPOLLET;
+		struct epoll_event event = {.events = EPOLLIN | edge, .data.u64 = set->tag | BELL_INDEX};
 
 		if (sleeper_init(&set->sleeper) < 0)
 			return false;
@@ -443,7 +445,6 @@ static void refresh(struct epset *set)
 {
 	struct reg *r, *next;
 	bool ready = false;
-	char byte[16];
 
 	if (!set->special || set->sleeper.fd <= 0)
 		return;
@@ -458,8 +459,7 @@ static void refresh(struct epset *set)
 			unqueue(r);
 	}
 	if (!ready)
-		while (kernel_recv(set->sleeper.fd, byte, sizeof byte, MSG_DONTWAIT) >= 0)
-			;
+		sleeper_empty(&set->sleeper);
 	else if (!kernel_poll_now(set->sleeper.fd, POLLIN))
 		sleeper_ring(&set->sleeper);
 }
@@ -629,7 +629,6 @@ static int collect(struct epset *set, struct epoll_event *events, int max)
 static int sift(struct epset *set, struct epoll_event *events, int n)
 {
 	int kept = 0;
-	char byte[16];
 
 	for (int i = 0; i < n; i++) {
 		uint64_t data = events[i].data.u64;
@@ -641,9 +640,7 @@ static int sift(struct epset *set, struct epoll_event *events, int n)
 			continue;
 		}
 		if (index == BELL_INDEX) {
-			while (set->sleeper.fd > 0 &&
-			       kernel_recv(set->sleeper.fd, byte, sizeof byte, MSG_DONTWAIT) >= 0)
-				;
+			sleeper_empty(&set->sleeper);
 			if (set->watched)
 				sleeper_rearm(&set->sleeper);
 			continue;
@@ -719,6 +716,9 @@ static int look(struct epset *set, int epfd, struct epoll_event *events, int max
 	if (k < 0 && k != -EINTR)
 		return k;
 	n = k > 0 ? sift(set, events, k) : 0;
+	/* A bell that sift emptied stood for bits set since the last look. */
+	if (k > n)
+		drain_links(set);
 	if (n < max)
 		n += collect(set, events + n, max - n);
 	return n;
@@ -750,6 +750,7 @@ int epoll_wait_any(struct epset *set, int epfd, struct epoll_event *events, int 
 	for (;;) {
 		int64_t left_ns = timeout_ns;
 		bool announced = false;
+		uint32_t pages = 0;
 
 		if (set->special && set->sleeper.fd <= 0 && set->owner_pid != process_pid())
 			for (uint32_t i = 0; i < set->table_size; i++)
@@ -786,9 +787,9 @@ int epoll_wait_any(struct epset *set, int epfd, struct epoll_event *events, int 
 		}
 		if (set->special) {
 			announced = true;
-			sleeper_announce(&set->sleeper);
+			pages = sleeper_announce(&set->sleeper);
 			if (set->foreign ? foreign_ready(set) : set->queued || any_news()) {
-				sleeper_awake(&set->sleeper, false);
+				sleeper_awake(&set->sleeper, pages, false);
 				continue;
 			}
 			if (set->owner_pid != process_pid() && (left_ns < 0 || left_ns > FORKED_NAP_NS))
@@ -803,7 +804,7 @@ int epoll_wait_any(struct epset *set, int epfd, struct epoll_event *events, int 
 		critical_enter();
 		readiness_take();
 		if (announced && set->sleeper.fd > 0)
-			sleeper_awake(&set->sleeper, false);
+			sleeper_awake(&set->sleeper, pages, false);
 		napped = true;
 		if (n < 0)
 			break;

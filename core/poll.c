@@ -54,7 +54,7 @@ short conn_revents(struct conn *c, short events, size_t lowat)
 		} else if (bytes > 0 && (events & in)) {
 			/* The producer may be waiting for a third of the ring while we wait for the rest of it. */
 			exchange(&conn_own(c)->hungry, 1);
-			if (load_relaxed(&conn_peer(c)->want_space))
+			if (exchange(&conn_peer(c)->want_space, 0))
 				conn_notify(c);
 		}
 		if (flags & TAIL_FIN)
@@ -76,8 +76,6 @@ short conn_revents(struct conn *c, short events, size_t lowat)
 		if (room < 0 || room >= (ssize_t)ring_low_room(&c->send_ring) || gone || (tail & TAIL_FLAGS) ||
 		    (room > 0 && load_acquire(&conn_peer(c)->hungry))) {
 			revents |= out;
-			if (load_relaxed(&conn_own(c)->want_space))
-				store_relaxed(&conn_own(c)->want_space, 0);
 		}
 	} else {
 		revents |= kernel & out;
@@ -169,11 +167,12 @@ static int wait_sleep(struct conn *c, int fd, short events, size_t lowat, uint64
 	struct pollfd fds[2] = {{.fd = load_relaxed(&c->fd)}, {.events = POLLIN}};
 	struct timespec timeout;
 	int64_t left_ns = FOREVER;
+	uint32_t pages = 0;
 	int n, error;
 
 	if (bell) {
 		conn_interest(c, sleeper_bell(&self->sleeper, c->link->own, false));
-		sleeper_announce(&self->sleeper);
+		pages = sleeper_announce(&self->sleeper);
 		/* Again, now that nobody drops it from there any more. */
 		conn_interest(c, sleeper_bell(&self->sleeper, c->link->own, false));
 		fds[1].fd = self->sleeper.fd;
@@ -182,7 +181,7 @@ static int wait_sleep(struct conn *c, int fd, short events, size_t lowat, uint64
 	}
 	if (conn_revents(c, events, lowat)) {
 		if (bell)
-			sleeper_awake(&self->sleeper, false);
+			sleeper_awake(&self->sleeper, pages, false);
 		/* Handlers get their chance even if this goes on. */
 		conn_put_keep(c);
 		return conn_get_again(c, generation, fd) ? interrupted(handlers, interruptions, strict) : -EBADF;
@@ -192,7 +191,7 @@ static int wait_sleep(struct conn *c, int fd, short events, size_t lowat, uint64
 		now = clock_monotonic();
 		if (now >= deadline_ns) {
 			if (bell)
-				sleeper_awake(&self->sleeper, false);
+				sleeper_awake(&self->sleeper, pages, false);
 			return -EAGAIN;
 		}
 		if (left_ns < 0 || (uint64_t)left_ns > deadline_ns - now)
@@ -212,7 +211,7 @@ static int wait_sleep(struct conn *c, int fd, short events, size_t lowat, uint64
 	if (!conn_get_again(c, generation, fd))
 		error = -EBADF;
 	if (bell)
-		sleeper_awake(&self->sleeper, rung);
+		sleeper_awake(&self->sleeper, pages, rung);
 	if (error == -EBADF)
 		return error;
 	if (n > 0 && fds[0].revents & (POLLRDHUP | POLLERR | POLLHUP))
@@ -403,6 +402,7 @@ static int poll_loop(struct pollfd *fds, struct pollfd *kernel, short *ours, nfd
 
 	for (bool spun = false;; spun = true) {
 		struct timespec left, *timeout = NULL;
+		uint32_t pages = 0;
 		bool bells, rung;
 		nfds_t others;
 		int n, error;
@@ -425,14 +425,15 @@ static int poll_loop(struct pollfd *fds, struct pollfd *kernel, short *ours, nfd
 		critical_enter();
 		bells = poll_prepare(fds, count);
 		if (bells)
-			sleeper_announce(&thread_self.sleeper);
+			pages = sleeper_announce(&thread_self.sleeper);
 		store_relaxed(&thread_self.polling, 1);
 		full_barrier();
 		n = poll_look(fds, kernel, count, bells, &others);
-		if (n) {
+		/* A connection that was promoted just now brought a bell of another page, which is not announced. */
+		if (n || (bells && pages != thread_self.sleeper.pages)) {
 			store_relaxed(&thread_self.polling, 0);
 			if (bells)
-				sleeper_awake(&thread_self.sleeper, false);
+				sleeper_awake(&thread_self.sleeper, pages, false);
 			critical_exit();
 			continue;
 		}
@@ -458,7 +459,7 @@ static int poll_loop(struct pollfd *fds, struct pollfd *kernel, short *ours, nfd
 		store_relaxed(&thread_self.polling, 0);
 		rung = n > 0 && kernel[count].revents;
 		if (bells)
-			sleeper_awake(&thread_self.sleeper, rung);
+			sleeper_awake(&thread_self.sleeper, pages, rung);
 		critical_exit();
 		if (error < 0)
 			return error;

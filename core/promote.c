@@ -177,9 +177,12 @@ static void put_off(struct conn *c)
 
 static void search_end(struct conn *c)
 {
-	if (c->rendezvous)
-		rendezvous_free(c->rendezvous);
+	struct rendezvous *r = c->rendezvous;
+
+	/* First, so that a fork in between finds none. */
 	c->rendezvous = NULL;
+	if (r)
+		rendezvous_free(r);
 }
 
 static void attempt(struct conn *c)
@@ -305,7 +308,9 @@ void promote_consent(struct conn *c)
 		conn_never(c, REASON_EPOLL_STALE);
 		goto not_now;
 	}
-	compare_swap(conn_recv_word(c), &word, WORD(WIRE_CONSENT, 0));
+	/* Refused meanwhile, by a thread that hands the descriptor on? Then readers may block in the kernel again. */
+	if (!compare_swap(conn_recv_word(c), &word, WORD(WIRE_CONSENT, 0)))
+		goto not_now;
 	thread_wake_pollers();
 	return;
 
@@ -345,6 +350,9 @@ bool promote_commit(struct conn *c)
 		goto not_now;
 	store_release(&c->shared->send_stage, STAGE_RING);
 	store_release(&c->send_gate, 0);
+	/* Registrations made meanwhile; later ones see the stage. */
+	full_barrier();
+	epoll_convert(c);
 	store_relaxed(&c->stats->send_transport, TRANSPORT_SHM);
 	promoted(c);
 	epoll_sync(c);
@@ -382,8 +390,11 @@ int promote_return(struct conn *c, enum reason reason)
 	promote_return_send(c, reason);
 	shared_lock_drop(&c->shared->send_lock);
 
-	word = WORD(WIRE_CONSENT, 0);
-	if (compare_swap(conn_recv_word(c), &word, WORD(WIRE_OFF, 0)) || WORD_STATE(word) == WIRE_OFF) {
+	word = load_acquire(conn_recv_word(c));
+	while (WORD_STATE(word) == WIRE_OFF || WORD_STATE(word) == WIRE_CONSENT)
+		if (compare_swap(conn_recv_word(c), &word, WORD(WIRE_REFUSED, 0)))
+			word = WORD(WIRE_REFUSED, 0);
+	if (WORD_STATE(word) != WIRE_COMMITTED) {
 		compare_swap(&c->shared->recv_stage, &moving, STAGE_TCP);
 	} else if (conn_recv_stage(c) != STAGE_RETURNED) {
 		ring_end(&c->recv_ring, TAIL_CLOSED);

@@ -308,7 +308,8 @@ static int grant(struct rendezvous *r, struct conn *c, const struct wire_hello *
 	void *map;
 
 	*reason = REASON_NO_MEMORY;
-	own = bell_page_own(&error);
+	error = bell_can_ring();
+	own = error < 0 ? NULL : bell_page_own(&error);
 	if (!own)
 		goto failed;
 	capacity_wanted(c, 0, wanted);
@@ -372,7 +373,8 @@ static int accept_grant(struct conn *c, const struct wire_grant *answer, const i
 	void *map;
 
 	*reason = REASON_PROTOCOL;
-	if (sys_pread(fds[1], &head, sizeof head, 0) != sizeof head || head.magic != WIRE_MAGIC ||
+	/* Sealed, so it is memory and not a file that somebody could make us wait for. */
+	if (kernel_fcntl(fds[1], F_GET_SEALS, 0) < 0 || sys_pread(fds[1], &head, sizeof head, 0) != sizeof head || head.magic != WIRE_MAGIC ||
 	    head.version != WIRE_VERSION)
 		return -EPROTO;
 	for (int i = 0; i < 2; i++) {
@@ -446,7 +448,8 @@ static int say_hello(struct rendezvous *r, struct conn *c, enum reason *reason)
 	struct bell_page *own;
 	int error = 0;
 
-	own = bell_page_own(&error);
+	error = bell_can_ring();
+	own = error < 0 ? NULL : bell_page_own(&error);
 	if (!own) {
 		*reason = memory_reason(error);
 		return error;

@@ -95,6 +95,7 @@ struct conn *conn_new(int fd, bool accepted)
 	struct conn_shared *shared;
 	struct conn *old;
 	uint32_t generation;
+	const size_t kept = offsetof(struct conn, descriptors);
 
 	if ((unsigned)fd >= FDTAB_SIZE)
 		return NULL;
@@ -117,7 +118,8 @@ struct conn *conn_new(int fd, bool accepted)
 	memset(shared, 0, sizeof *shared);
 	store_relaxed(&shared->holder[0], process_pid());
 	generation = c->generation + 1;
-	memset(c, 0, sizeof *c);
+	/* Not `users`: threads that look at an older generation count themselves in and out. */
+	memset((char *)c + kept, 0, sizeof *c - kept);
 	c->shared = shared;
 	c->stats = &shared->stats;
 	c->fd = fd;
@@ -235,7 +237,7 @@ bool conn_sole_holder(struct conn *c)
 
 		if (pid == 0 || pid == me)
 			continue;
-		if (pid == HOLDER_PENDING || sys_call2(SYS_kill, pid, 0) != -ESRCH)
+		if ((pid & HOLDER_PENDING) || sys_call2(SYS_kill, pid, 0) != -ESRCH)
 			return false;
 		compare_swap(&c->shared->holder[i], &pid, 0);
 	}
@@ -448,7 +450,8 @@ static bool make_orphan(struct conn *c, int fd)
 {
 	int kept;
 
-	if (!thread_waits_for(c))
+	full_barrier(); /* fdtab was cleared: who is not counted yet will not find C there */
+	if (!load_acquire(&c->users) && !thread_waits_for(c))
 		return false;
 	kept = own_fd(kernel_fcntl(fd, F_DUPFD_CLOEXEC, 0));
 	if (kept < 0)
@@ -463,10 +466,11 @@ static bool make_orphan(struct conn *c, int fd)
 void conn_orphan_end(struct conn *c)
 {
 	uint32_t waiting = 1;
-	int kept = c->fd;
+	int kept;
 
 	if (load_acquire(&c->users) || thread_waits_for(c) || !compare_swap(&c->orphan, &waiting, 2))
 		return;
+	kept = c->fd;
 	conn_end(c);
 	own_fd_close(kept);
 }
@@ -523,13 +527,13 @@ void conn_exit(void)
 static void hold_for_child(struct conn *c, void *unused)
 {
 	(void)unused;
-	conn_hold(c, HOLDER_PENDING);
+	conn_hold(c, thread_self.forking);
 }
 
 static void hold_settle(struct conn *c, void *pid)
 {
 	for (int i = 0; i < HOLDERS; i++) {
-		uint32_t pending = HOLDER_PENDING;
+		uint32_t pending = thread_self.forking;
 
 		if (compare_swap(&c->shared->holder[i], &pending, *(uint32_t *)pid))
 			return;
@@ -539,7 +543,8 @@ static void hold_settle(struct conn *c, void *pid)
 static void forget_in_child(struct conn *c, void *pid)
 {
 	hold_settle(c, pid);
-	c->users = 0;
+	c->users = 0; /* the other threads are not here */
+	c->orphan = 0;
 	c->kernel_readers = 0;
 	c->kernel_writers = 0;
 	c->send_gate = 0;
@@ -552,6 +557,7 @@ void conn_fork_prepare(void)
 	critical_enter();
 	lock_take(&fdtab_lock);
 	readiness_take();
+	thread_self.forking = HOLDER_PENDING | thread_id();
 	conn_each(hold_for_child, NULL);
 }
 
@@ -575,7 +581,9 @@ void conn_fork_parent(int32_t child)
 
 void conn_fork_settle(uint32_t child)
 {
+	lock_take(&fdtab_lock);
 	conn_each(hold_settle, &child);
+	lock_drop(&fdtab_lock);
 }
 
 void conn_fork_child(void)

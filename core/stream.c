@@ -37,6 +37,12 @@ static void count_send(struct stats_conn *s, ssize_t n)
 		count_add(&s->send_bytes, (uint64_t)n);
 }
 
+/* No consent and no commit can be under way or come: calls need not be counted. */
+static bool settled_on_tcp(const struct conn *c, enum stage stage)
+{
+	return stage == STAGE_RETURNED || (stage == STAGE_TCP && !load_acquire(&c->attached));
+}
+
 enum route stream_recv_begin(int fd, struct passage *p)
 {
 	struct conn *c = fdtab_conn(fd);
@@ -46,7 +52,7 @@ enum route stream_recv_begin(int fd, struct passage *p)
 	if (!c)
 		return ROUTE_PLAIN;
 	stage = conn_recv_stage(c);
-	if (load_relaxed(&c->never) && (stage == STAGE_TCP || stage == STAGE_RETURNED) && !process_forked_unseen())
+	if (load_relaxed(&c->never) && settled_on_tcp(c, stage) && !process_forked_unseen())
 		return ROUTE_PLAIN;
 	c = conn_get(fd);
 	p->conn = c;
@@ -103,7 +109,7 @@ enum route stream_send_begin(int fd, int flags, struct passage *p)
 	if (!c)
 		return ROUTE_PLAIN;
 	stage = conn_send_stage(c);
-	if (load_relaxed(&c->never) && stage != STAGE_RING && !process_forked_unseen())
+	if (load_relaxed(&c->never) && settled_on_tcp(c, stage) && !process_forked_unseen())
 		return ROUTE_PLAIN;
 	c = conn_get(fd);
 	p->conn = c;
@@ -278,14 +284,20 @@ void stream_settle_returned(struct conn *c)
 /* The consumer made room: whoever waits for it hears. Head was moved by CAS, a full barrier. */
 static void room_made(struct conn *c)
 {
-	if (__builtin_expect(load_relaxed(&conn_own(c)->hungry), 0))
-		store_relaxed(&conn_own(c)->hungry, 0);
 	if (__builtin_expect(load_relaxed(&conn_peer(c)->want_space), 0)) {
 		ssize_t room = ring_writable(&c->recv_ring);
 
-		if (room >= (ssize_t)ring_low_room(&c->recv_ring))
+		if ((room >= (ssize_t)ring_low_room(&c->recv_ring) || load_relaxed(&conn_own(c)->hungry)) &&
+		    exchange(&conn_peer(c)->want_space, 0))
 			conn_notify(c);
 	}
+}
+
+static bool at_mark(struct conn *c)
+{
+	int mark = 0;
+
+	return kernel_ioctl(c->fd, SIOCATMARK, &mark) == 0 && mark;
 }
 
 /* The next bytes, from whoever has them, without blocking; moves TO on. STARTED: the call has some already. > 0, 0 at the end, or
@@ -296,8 +308,8 @@ static ssize_t pull(struct conn *c, struct iov_walk *to, int flags, bool started
 		enum stage stage = conn_recv_stage(c);
 		ssize_t n;
 
-		/* One call does not run over the return to TCP: what comes there may be urgent, where reads must stop. */
-		if (stage == STAGE_RETURNED && before == STAGE_RING && started && !(flags & MSG_WAITALL))
+		/* Reads stop before an urgent byte; the kernel sees to that except at its first one. */
+		if (stage == STAGE_RETURNED && before == STAGE_RING && started && at_mark(c))
 			return -EAGAIN;
 		if (__builtin_expect(stage == STAGE_RING, 1)) {
 			n = ring_pull(&c->recv_ring, flags & MSG_TRUNC ? NULL : to, to->left);
@@ -341,8 +353,9 @@ ssize_t stream_take(struct conn *c, void *buf, size_t size)
 	return pull(c, &to, 0, false);
 }
 
-/* The ring is empty: has TCP ended? Bytes published before the end come first. As pull(). */
-static ssize_t pull_end(struct conn *c, struct iov_walk *to, int flags)
+/* The ring is empty: has TCP ended? Bytes published before the end come first. As pull(); but once STARTED an error is left
+ * for the next call, and the end is 0. */
+static ssize_t pull_end(struct conn *c, struct iov_walk *to, int flags, bool started)
 {
 	char byte;
 	int revents = kernel_poll_now(c->fd, POLLIN | POLLRDHUP);
@@ -351,9 +364,11 @@ static ssize_t pull_end(struct conn *c, struct iov_walk *to, int flags)
 	if (revents <= 0)
 		return revents < 0 ? revents : -EAGAIN;
 	conn_note_end(c, revents, false);
-	n = pull(c, to, flags, false);
+	n = pull(c, to, flags, started);
 	if (n != -EAGAIN || conn_recv_stage(c) != STAGE_RING)
 		return n;
+	if (started)
+		return revents & (POLLRDHUP | POLLERR | POLLHUP) ? 0 : -EAGAIN;
 	n = kernel_recv(c->fd, &byte, 1, MSG_DONTWAIT);
 	if (n < 0)
 		return -conn_error(c, (int)-n);
@@ -466,6 +481,29 @@ static uint64_t deadline_of(uint64_t timeout_ns)
 	return timeout_ns ? clock_monotonic() + timeout_ns : 0;
 }
 
+static ssize_t peek_kernel(struct conn *c, int fd, const struct iov_walk *to, int flags)
+{
+	uint32_t generation = c->generation;
+	struct iovec iov[16];
+	struct msghdr msg = {.msg_iov = iov};
+	ssize_t n;
+
+	msg.msg_iovlen = (size_t)walk_iov(to, to->left, iov, 16);
+	conn_put_keep(c);
+	n = kernel_recvmsg(fd, &msg, flags);
+	return conn_get_again(c, generation, fd) ? n : -EBADF;
+}
+
+/* Sleeps a millisecond, or until a signal. The caller holds C again afterwards; whether it still is FD's the next wait tells. */
+static void nap(struct conn *c, int fd)
+{
+	const struct timespec time = {0, 1000000};
+
+	conn_put_keep(c);
+	kernel_ppoll(NULL, 0, &time, NULL);
+	conn_get_again(c, c->generation, fd);
+}
+
 static bool ends_here(struct conn *c)
 {
 	uint64_t flags = 0;
@@ -478,17 +516,29 @@ static bool ends_here(struct conn *c)
 static ssize_t recv_peek(struct conn *c, int fd, struct iov_walk to, int flags, size_t target, bool nonblock)
 {
 	uint64_t deadline = nonblock ? 0 : deadline_of(load_relaxed(&c->shared->recv_timeout_ns));
+	uint64_t handlers = thread_self.handlers;
 	ssize_t before = -1;
 
 	for (;;) {
 		ssize_t n = peek(c, to, flags);
 		int error;
 
+		/* As the kernel: a signal ends the wait for more. */
+		if (n > 0 && thread_self.handlers != handlers)
+			return n;
+
+		/* Back on TCP: the rest of the wait is the kernel's. */
+		if (conn_recv_stage(c) == STAGE_RETURNED && n < (ssize_t)target && !nonblock)
+			return peek_kernel(c, fd, &to, flags);
+
 		if (n >= (ssize_t)target || (n <= 0 && n != -EAGAIN) || nonblock)
 			return n;
 		/* Fewer than wanted, and after them the end, or the return to TCP, over which a peek does not look: that is all. */
 		if (n > 0 && n == before && ends_here(c))
 			return n;
+		/* What TCP holds keeps it readable: no event tells that there is more of it. */
+		if (n > 0 && n == before && conn_recv_stage(c) != STAGE_RING)
+			nap(c, fd);
 		before = n;
 		error = conn_wait(c, fd, POLLIN, (n > 0 ? (size_t)n : 0) + 1, deadline, n > 0);
 		if (error < 0)
@@ -514,14 +564,13 @@ static ssize_t recv_take(struct conn *c, int fd, struct iov_walk *to, int flags,
 		}
 		if (n == -EAGAIN && copied < target && conn_recv_stage(c) == STAGE_RING &&
 		    (nonblock ? due_to_look(c) : load_relaxed(&c->shared->tcp_event))) {
-			n = pull_end(c, to, flags);
+			n = pull_end(c, to, flags, copied > 0);
 			if (n > 0) {
 				copied += (size_t)n;
 				continue;
 			}
 		}
 		if (n != -EAGAIN)
-			/* An error after bytes is reported by the next call: the kernel kept it, unless pull_end just took it. */
 			return copied ? (ssize_t)copied : n;
 		if (copied >= target || nonblock)
 			return copied ? (ssize_t)copied : -EAGAIN;

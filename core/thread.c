@@ -44,7 +44,7 @@ void thread_raise_deferred(void)
 	thread_self.deferred = 0;
 	/* Queued to ourselves while all is blocked, then delivered by the kernel as the mask opens: handler, mask, alternate
 	 * stack and flags are its business. */
-	sys_call4(SYS_rt_tgsigqueueinfo, kernel_getpid(), thread_id(), info.si_signo, &info);
+	sys_call4(SYS_rt_tgsigqueueinfo, kernel_getpid(), sys_call0(SYS_gettid), info.si_signo, &info);
 	sys_call4(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, 8);
 }
 
@@ -128,6 +128,12 @@ void thread_forget_others(void)
 	thread_self.listed = false;
 	thread_self.next = NULL;
 	thread_self.tid = 0;
+	thread_self.asleep_on = NULL;
+	if (thread_self.deferred) {
+		/* The parent's signal, which it raises itself: a child starts with none. */
+		thread_self.deferred = 0;
+		sys_call4(SYS_rt_sigprocmask, SIG_SETMASK, &thread_self.deferred_mask, NULL, 8);
+	}
 	thread_self.waiting = NULL;
 	thread_self.polling = 0;
 	/* The socket and the bells are the parent's: let go of our copy without touching them. */

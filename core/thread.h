@@ -29,6 +29,7 @@ struct thread {
 	struct conn *waiting;   /* asleep for this connection: its close wakes us */
 	uint32_t polling;       /* 1: inside a kernel poll that its sleeper's bell is part of; read by promoting threads */
 
+	uint32_t forking;   /* the place that this thread keeps among the holders for the child it is making */
 	uint32_t readiness; /* how often this thread holds readiness_lock (link.h) */
 
 	struct thread *next; /* all threads that ever slept or polled, under thread_list_lock */

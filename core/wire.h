@@ -21,7 +21,7 @@
 #define TAIL_POSITION(t) ((t) & ~TAIL_FLAGS)
 
 /* word: state in the low bits, X above: the TCP position at which the direction left TCP. */
-enum wire_state { WIRE_OFF, WIRE_CONSENT, WIRE_COMMITTED };
+enum wire_state { WIRE_OFF, WIRE_CONSENT, WIRE_COMMITTED, WIRE_REFUSED };
 #define WORD_STATE(w) ((enum wire_state)((w)&7))
 #define WORD_POSITION(w) ((w) >> 3)
 #define WORD(state, position) ((uint64_t)(state) | (uint64_t)(position) << 3)
@@ -42,11 +42,11 @@ struct wire_side {
 	/* Ring position that lies at data offset 0. Written by this side while its ring is empty, before the tail that makes it
 	 * matter; read by the consumer after that tail. */
 	uint64_t base;
-	/* 1: this side waits for room in its ring. Stored by it, then a full barrier, then head is read again; the consumer
-	 * moves head by CAS, then reads this. */
+	/* 1: somebody of this side waits for room in its ring. Set by each who waits (full barrier), after announcing its sleep, before
+	 * it reads head again; the consumer moves head by CAS, then takes it back to 0 before it notifies all. */
 	uint32_t want_space;
-	/* 1: this side waits for more than the ring holds of it so far (a low-water mark, a peek for all): any room will do for the
-	 * producer. Stored by this side (full barrier), then it notifies a producer that wants space. */
+	/* 1: this side waits for more than the ring holds of it so far, or once did (a low-water mark, a peek for all): any room will do
+	 * for the producer. Set by this side for good (full barrier), then it notifies a producer that wants space. */
 	uint32_t hungry;
 	uint32_t epoll;    /* 1: an epoll set of this side's link owner watches: set the ready bit too. As interest */
 	uint32_t attached; /* 1: this side has mapped the channel; release, acquire */
@@ -58,8 +58,8 @@ struct wire_channel {
 	uint32_t version;
 	uint32_t reserved;
 	uint64_t capacity[2]; /* bytes of the ring that side 0, side 1 produces into; powers of two */
-	/* word[d]: where direction d (produced by side d) stands. OFF -> CONSENT and back by the consumer, CONSENT ->
-	 * COMMITTED by the producer, each by CAS; a committed word never changes. */
+	/* word[d]: where direction d (produced by side d) stands. OFF -> CONSENT and OFF or CONSENT -> REFUSED by the consumer, CONSENT
+	 * -> COMMITTED by the producer, each by CAS; a committed or refused word never changes. */
 	alignas(WIRE_LINE) uint64_t word[2];
 	struct wire_side side[2];
 };

@@ -1,6 +1,7 @@
 /* Connections: how they begin, what they are asked, how they end. */
 #include "real.h"
 #include "conn.h"
+#include "epoll.h"
 #include "fdtab.h"
 #include "kernel.h"
 #include "process.h"
@@ -209,9 +210,11 @@ static void note_option(int fd, int level, int name, const void *value, socklen_
 	c = conn_get(fd);
 	if (!c)
 		return;
-	if (name == SO_RCVLOWAT)
+	if (name == SO_RCVLOWAT) {
 		store_relaxed(&c->shared->recv_lowat, number < 1 ? 1u : (uint32_t)number);
-	else if ((name == SO_RCVTIMEO || name == SO_RCVTIMEO_NEW_NUMBER) && size >= sizeof(struct timeval))
+		epoll_mark(c); /* the kernel has it looked at again */
+	}
+	if ((name == SO_RCVTIMEO || name == SO_RCVTIMEO_NEW_NUMBER) && size >= sizeof(struct timeval))
 		store_relaxed(&c->shared->recv_timeout_ns, timeval_ns(value));
 	else if ((name == SO_SNDTIMEO || name == SO_SNDTIMEO_NEW_NUMBER) && size >= sizeof(struct timeval))
 		store_relaxed(&c->shared->send_timeout_ns, timeval_ns(value));
