@@ -73,7 +73,8 @@ def yardstick(session):
     rounds = int(400_000 * session.seconds)
     return {
         "ring_us": fields(session.run(program, "ring", rounds))["half_round_trip_us"],
-        "futex_us": fields(session.run(program, "futex", rounds // 20))["half_round_trip_us"],
+        "futex_us": fields(session.run(program, "futex", rounds // 20, *TWO_CPUS))["half_round_trip_us"],
+        "futex_one_cpu_us": fields(session.run(program, "futex", rounds // 4, *ONE_CPU))["half_round_trip_us"],
         "memcpy_gb": fields(session.run(program, "memcpy", 1 << 20, 8 << 20, int(session.seconds * 500)))["bytes_per_s"] / 1e9,
     }
 
@@ -205,7 +206,8 @@ def versus(name, figure, title, unit, goal=None, lower=False, side=OURS):
 EXPERIMENTS = (
     Experiment("yardstick", yardstick, (Side("machine", "plain"),), (
         Line("bare shared ring, 64 B ping-pong, two spinning processes", "us", "yardstick/machine/ring_us", lower_is_better=True),
-        Line("bare futex ping-pong, two sleeping processes", "us", "yardstick/machine/futex_us", lower_is_better=True),
+        Line("bare futex ping-pong, two sleeping processes on two CPUs", "us", "yardstick/machine/futex_us", lower_is_better=True),
+        Line("bare futex ping-pong, two sleeping processes on one CPU", "us", "yardstick/machine/futex_one_cpu_us", lower_is_better=True),
         Line("memcpy of 1 MiB blocks through 8 MiB", "GB/s", "yardstick/machine/memcpy_gb"),
     ), promotes=False),
     Experiment("pingpong", pingpong, pair(), (
@@ -213,14 +215,15 @@ EXPERIMENTS = (
         Line("the same against the bare ring", "us", f"pingpong/{OURS}/median_us", "yardstick/machine/ring_us", True, 0.5),
     )),
     Experiment("pingpong-sleeping", pingpong, pair("polling_time=0"), (
-        versus("pingpong-sleeping", "median_us", "the same, polling_time=0", "us", 2, lower=True),
-        Line("the same against the bare futex", "us", f"pingpong-sleeping/{OURS}/median_us", "yardstick/machine/futex_us", True),
+        versus("pingpong-sleeping", "median_us", "sockperf ping-pong 64 B, polling_time=0", "us", 2, lower=True),
+        Line("the same against the bare futex on two CPUs", "us", f"pingpong-sleeping/{OURS}/median_us", "yardstick/machine/futex_us", True),
     )),
     Experiment("pingpong-one-cpu", pingpong, pair(pin=ONE_CPU), (
-        versus("pingpong-one-cpu", "median_us", "the same, both ends on one CPU", "us", lower=True),
+        versus("pingpong-one-cpu", "median_us", "sockperf ping-pong 64 B, both ends on one CPU", "us", lower=True),
     )),
     Experiment("pingpong-sleeping-one-cpu", pingpong, pair("polling_time=0", ONE_CPU), (
-        versus("pingpong-sleeping-one-cpu", "median_us", "the same, polling_time=0, both ends on one CPU", "us", lower=True),
+        versus("pingpong-sleeping-one-cpu", "median_us", "the same, polling_time=0", "us", 2, lower=True),
+        Line("the same against the bare futex on one CPU", "us", f"pingpong-sleeping-one-cpu/{OURS}/median_us", "yardstick/machine/futex_one_cpu_us", True),
     )),
     Experiment("messages", stream(64, 64), pair(), (
         versus("messages", "rate", "64 B messages one way, TCP_NODELAY, read one by one", "1/s", 30),
@@ -262,7 +265,7 @@ EXPERIMENTS = (
         versus("plain-peer-stream", "gb", f"1 MiB messages one way, only the {side} preloaded", "GB/s", 0.98, side=side)
         for side in ("server", "client")
     ), promotes=False),
-    Experiment("idle", idle, pair(pin=TWO_CPUS), (
+    Experiment("idle", idle, pair(), (
         Line("busy connection beside 10,000 idle ones, against alone (kernel TCP)", "us", f"idle/{PLAIN}/beside_us", f"idle/{PLAIN}/alone_us", True),
         Line("busy connection beside 10,000 idle ones, against alone (promoted)", "us", f"idle/{OURS}/beside_us", f"idle/{OURS}/alone_us", True, 0.9),
         Line("resident memory of an idle promoted connection, per side", "KiB", f"idle/{OURS}/rss_kib", lower_is_better=True, limit=32),

@@ -101,18 +101,30 @@ static void word_bump(_Atomic uint32_t *word)
 	syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
-static void sleeping(size_t rounds)
+static void run_on(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		err(1, "CPU %d", cpu);
+}
+
+static void sleeping(size_t rounds, int cpu, int other_cpu)
 {
 	_Atomic uint32_t *word = shared(4096);
 	uint32_t *round_ns = malloc(rounds * sizeof(*round_ns));
 
 	if (fork() == 0) {
 		die_with_parent();
+		run_on(other_cpu);
 		for (uint32_t i = 0;; i++) {
 			word_wait(&word[0], i);
 			word_bump(&word[64]);
 		}
 	}
+	run_on(cpu);
 	for (size_t i = 0; i < rounds; i++) {
 		uint64_t begin = now_ns();
 
@@ -149,11 +161,11 @@ int main(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], "ring"))
 		ring((size_t)number(argv[2]));
-	else if (argc == 3 && !strcmp(argv[1], "futex"))
-		sleeping((size_t)number(argv[2]));
+	else if (argc == 5 && !strcmp(argv[1], "futex"))
+		sleeping((size_t)number(argv[2]), (int)number(argv[3]), (int)number(argv[4]));
 	else if (argc == 5 && !strcmp(argv[1], "memcpy"))
 		copy((size_t)number(argv[2]), (size_t)number(argv[3]), number(argv[4]));
 	else
-		errx(2, "usage: yardstick ring ROUNDS | futex ROUNDS | memcpy SIZE SPAN MILLISECONDS");
+		errx(2, "usage: yardstick ring ROUNDS | futex ROUNDS CPU CPU | memcpy SIZE SPAN MILLISECONDS");
 	return 0;
 }

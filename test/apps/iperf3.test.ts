@@ -5,6 +5,7 @@ import {type Stage} from './kit/stage.js';
 testApp({
 	name: 'iperf3',
 	promoted: 8,
+	oneWay: true,
 	async start(stage) {
 		await stage.serve(['iperf3', '-s', '-B', '127.0.0.1', '-p', String(stage.port)]);
 	},

@@ -14,8 +14,10 @@ export type App = {
 	readonly start: (stage: Stage) => Promise<void>;
 	/** Uses them as a user would. */
 	readonly exercise: (stage: Stage) => Promise<Outcome>;
-	/** With both ends preloaded, at least so many connections are promoted at each end. 0: why is said where the app is described. */
+	/** With both ends preloaded, at least so many connections are promoted at each end, both ways. 0: why is said where the app is described. */
 	readonly promoted: number;
+	/** Connections that carry bulk one way only count as promoted, too. */
+	readonly oneWay?: boolean;
 	/** The server hands accepted connections on, unused: it may not know them when it reports. */
 	readonly handsOn?: boolean;
 	/** More services of the stage whose two ends are both servers: [port, promoted at each end]. */
@@ -65,7 +67,7 @@ function checkCarriers(t: ExecutionContext, app: App, stage: Stage): void {
 	const {preloaded} = stage.mix;
 	const ends = stage.connections();
 	if (preloaded.length === 2) {
-		checkPromoted(t, ends, app.promoted, app.handsOn);
+		checkPromoted(t, ends, app.promoted, app);
 	} else {
 		const expected = preloaded[0] === 'server';
 		t.true(ends.some(end => end.accepted === expected) || (expected && app.handsOn === true), 'the library must have been at work at the preloaded end');
@@ -79,11 +81,11 @@ function checkCarriers(t: ExecutionContext, app: App, stage: Stage): void {
 	}
 }
 
-function checkPromoted(t: ExecutionContext, ends: readonly ConnectionRecord[], least: number, handsOn = false): void {
+function checkPromoted(t: ExecutionContext, ends: readonly ConnectionRecord[], least: number, {handsOn = false, oneWay = false}: Partial<App> = {}): void {
 	for (const accepted of [true, false]) {
 		const side = ends.filter(end => end.accepted === accepted);
-		const promoted = side.filter(end => isPromoted(end));
-		const reasons = side.filter(end => !isPromoted(end)).map(end => end.reason);
+		const promoted = side.filter(end => isPromoted(end) && (oneWay || (end.shmRecvBytes > 0 && end.shmSendBytes > 0)));
+		const reasons = side.filter(end => !promoted.includes(end)).map(end => `${end.reason} (sent by ${end.sendTransport}, received by ${end.recvTransport})`);
 		t.true(side.length > 0 || (accepted && handsOn), `the library must have been at work at the ${accepted ? 'accepting' : 'connecting'} end`);
 		t.true(
 			promoted.length >= least,
