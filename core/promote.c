@@ -291,16 +291,24 @@ static void promoted(struct conn *c)
 void promote_consent(struct conn *c)
 {
 	uint32_t stage = STAGE_TCP;
-	uint64_t word = WORD(WIRE_OFF, 0), position;
+	uint64_t word = WORD(WIRE_OFF, 0), position, counted;
+	int error;
 
 	if (load_relaxed(&c->never) || !load_acquire(&conn_peer(c)->attached) || load_relaxed(&c->shared->shut_recv) ||
 	    load_relaxed(&process_filtered) || !conn_sole_holder(c))
 		return;
 	if (!compare_swap(&c->shared->recv_stage, &stage, STAGE_MOVING))
 		return;
-	if (kernel_calls_under_way(c, &c->kernel_readers) || !established(c->fd) || promote_read(c->fd, &position) < 0)
+	if (kernel_calls_under_way(c, &c->kernel_readers) || !established(c->fd))
 		goto not_now;
-	if (position != load_acquire(&c->shared->recv_kernel)) {
+	/* A reader that was on its way when an earlier consent was put off may be reading right now. */
+	shared_lock_take(&c->shared->recv_lock);
+	error = promote_read(c->fd, &position);
+	counted = load_acquire(&c->shared->recv_kernel);
+	shared_lock_drop(&c->shared->recv_lock);
+	if (error < 0)
+		goto not_now;
+	if (position != counted) {
 		conn_never(c, REASON_FOREIGN_IO);
 		goto not_now;
 	}

@@ -58,7 +58,8 @@ void iov_copy_in(void *to, struct iov_walk *from, size_t size)
 		size_t here = from->iov->iov_len - from->offset;
 		size_t n = size < here ? size : here;
 
-		memcpy(p, (const char *)from->iov->iov_base + from->offset, n);
+		if (n)
+			memcpy(p, (const char *)from->iov->iov_base + from->offset, n);
 		p += n;
 		size -= n;
 		iov_walk_skip(from, n);
@@ -77,7 +78,8 @@ void iov_copy_out(struct iov_walk *to, const void *from, size_t size)
 		size_t here = to->iov->iov_len - to->offset;
 		size_t n = size < here ? size : here;
 
-		memcpy((char *)to->iov->iov_base + to->offset, p, n);
+		if (n)
+			memcpy((char *)to->iov->iov_base + to->offset, p, n);
 		p += n;
 		size -= n;
 		iov_walk_skip(to, n);

@@ -331,9 +331,10 @@ static ssize_t pull(struct conn *c, struct iov_walk *to, int flags, bool started
 			stream_settle_returned(c);
 			continue;
 		}
-		n = stage == STAGE_MOVING ? moving_pull(c, to, flags) : kernel_pull(c, to, to->left, flags);
+		/* Also on TCP, where a consent was put off while we were on our way: it may be tried again at any moment. */
+		n = stage != STAGE_RETURNED ? moving_pull(c, to, flags) : kernel_pull(c, to, to->left, flags);
 		if (n > 0) {
-			if (stage != STAGE_MOVING)
+			if (stage == STAGE_RETURNED)
 				iov_walk_skip(to, (size_t)n);
 			return n;
 		}

@@ -24,6 +24,9 @@ static bool timespec_bad(const struct timespec *t)
 	return t && (t->tv_sec < 0 || t->tv_nsec < 0 || t->tv_nsec >= 1000000000);
 }
 
+/* glibc's headers promise that poll only writes what it is given. */
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+
 EXPORT int poll(struct pollfd *fds, nfds_t count, int timeout)
 {
 	struct rlimit limit;
