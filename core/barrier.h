@@ -20,7 +20,7 @@
 #define full_barrier() __atomic_thread_fence(__ATOMIC_SEQ_CST)
 
 /* Replaces *P by WANT if it is *EXPECT; otherwise *EXPECT becomes what it was. */
-#define compare_swap(p, expect, want)                                                                                  \
+#define compare_swap(p, expect, want) \
 	__atomic_compare_exchange_n((p), (expect), (want), false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
 
 /* A counter with one usual writer and readers that only look: never a lock prefix, may lose an update between threads. */

@@ -20,7 +20,8 @@ struct peer_bells {
 	const struct wire_bells *map;
 	uint64_t family[2];
 	uint32_t refs;
-	uint32_t rung[BELL_COUNT]; /* the turn for which we rang each bell last: once is enough, whichever connection it was for */
+	uint32_t rung
+		[BELL_COUNT]; /* the turn for which we rang each bell last: once is enough, whichever connection it was for */
 	struct peer_bells *next;
 };
 

@@ -62,10 +62,10 @@ struct reg;
 struct rendezvous;
 
 struct conn {
-	uint32_t generation; /* odd while in use */
-	uint32_t users;      /* threads inside a critical section that uses this; fetch_add, fetch_sub */
+	uint32_t generation;  /* odd while in use */
+	uint32_t users;       /* threads inside a critical section that uses this; fetch_add, fetch_sub */
 	uint32_t descriptors; /* of this process; under the fdtab lock */
-	int fd;              /* one of them */
+	int fd;               /* one of them */
 	struct conn_shared *shared;
 	struct stats_conn *stats;
 
@@ -76,17 +76,18 @@ struct conn {
 	uint32_t send_gate; /* 1: a commit is being decided; writers wait for it */
 
 	/* Promotion (promote.c), under `promoting`. */
-	uint32_t promoting;   /* try-lock */
-	uint32_t attached;    /* 1: the channel is mapped; release, acquire */
-	uint32_t never;       /* no further attempts, no consent, no commit */
-	uint32_t tries; /* for the peer to be found */
-	uint32_t looks; /* for its answer */
-	uint64_t next_calls;  /* the attempt after next happens at that many calls or bytes */
+	uint32_t promoting;  /* try-lock */
+	uint32_t attached;   /* 1: the channel is mapped; release, acquire */
+	uint32_t never;      /* no further attempts, no consent, no commit */
+	uint32_t tries;      /* for the peer to be found */
+	uint32_t looks;      /* for its answer */
+	uint64_t next_calls; /* the attempt after next happens at that many calls or bytes */
 	uint64_t next_bytes;
 	struct rendezvous *rendezvous;
-	uint32_t corked;      /* the last kernel write had MSG_MORE */
+	uint32_t corked; /* the last kernel write had MSG_MORE */
 	uint32_t accepted;
-	uint32_t orphan; /* 1: closed while a thread slept in a call on it; lives on FD, a descriptor of ours, until that call ends. 2: ending */
+	uint32_t
+		orphan; /* 1: closed while a thread slept in a call on it; lives on FD, a descriptor of ours, until that call ends. 2: ending */
 	uint32_t reset; /* the end to come is a reset, not an EOF */
 
 	/* The channel; constant while attached. */

@@ -14,7 +14,7 @@
 
 #define INDEX_BITS 20
 #define INDEX_MAX ((1u << INDEX_BITS) - 1)
-#define BELL_INDEX INDEX_MAX /* the index that stands for the set's bell */
+#define BELL_INDEX INDEX_MAX   /* the index that stands for the set's bell */
 #define FORKED_NAP_NS 10000000 /* longest sleep on a set that another process made */
 #define NESTED_MAX 8
 #define END_EVENTS (EPOLLRDHUP | EPOLLHUP | EPOLLERR)
@@ -26,11 +26,11 @@ struct reg {
 	uint32_t events; /* as given */
 	epoll_data_t data;
 	uint32_t index;
-	uint32_t mask;  /* what the kernel has, once tagged */
-	bool tagged;    /* the kernel reports TAG | index for it, and only the connection's end */
+	uint32_t mask; /* what the kernel has, once tagged */
+	bool tagged;   /* the kernel reports TAG | index for it, and only the connection's end */
 	bool queued;
-	bool disabled;  /* EPOLLONESHOT fired */
-	bool dormant;   /* deleted by the program, once tagged: stays in the kernel, unheard, for the next ADD (many add and
+	bool disabled; /* EPOLLONESHOT fired */
+	bool dormant; /* deleted by the program, once tagged: stays in the kernel, unheard, for the next ADD (many add and
 			 * delete with every request) */
 	uint32_t ended; /* RDHUP, HUP, ERR as last seen: the same end comes by a bit and from TCP, and is one edge */
 	uint32_t round; /* the last collection that looked at it */
@@ -667,7 +667,9 @@ static int kernel_wait(int epfd, struct epoll_event *events, int max, int64_t ti
 		if (n >= 0 || errno != ENOSYS)
 			return n < 0 ? -errno : n;
 	}
-	ms = timeout_ns < 0 ? -1 : timeout_ns / 1000000 >= INT32_MAX ? INT32_MAX : (int)((timeout_ns + 999999) / 1000000);
+	ms = timeout_ns < 0                      ? -1
+	     : timeout_ns / 1000000 >= INT32_MAX ? INT32_MAX
+						 : (int)((timeout_ns + 999999) / 1000000);
 	n = kernel_epoll_pwait(epfd, events, max, ms, mask);
 	return n < 0 ? -errno : n;
 }
@@ -735,7 +737,8 @@ static bool has_nested(const struct epset *set)
 int epoll_wait_any(struct epset *set, int epfd, struct epoll_event *events, int max, int64_t timeout_ns,
 		   const sigset_t *mask)
 {
-	uint64_t deadline = timeout_ns > 0 ? clock_monotonic() + (uint64_t)timeout_ns : 0, handlers = thread_self.handlers;
+	uint64_t deadline = timeout_ns > 0 ? clock_monotonic() + (uint64_t)timeout_ns : 0,
+		 handlers = thread_self.handlers;
 	bool spun = false, napped = false;
 	int n;
 

@@ -50,7 +50,8 @@ void inherit_undo(const char *text)
 /* A connection on FD whose ring holds the SIZE bytes at DATA and is closed behind them. */
 static struct conn *leftover(int fd, void *data, size_t size)
 {
-	struct wire_channel *channel = mmap(NULL, sizeof *channel, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct wire_channel *channel =
+		mmap(NULL, sizeof *channel, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct conn *c = channel == MAP_FAILED ? NULL : conn_new(fd, true);
 	uint64_t capacity = WIRE_CAPACITY_MIN;
 

@@ -28,7 +28,8 @@ static inline ssize_t kernel_sendmsg(int fd, const struct msghdr *msg, int flags
 	return sys_call3(SYS_sendmsg, fd, msg, flags);
 }
 
-static inline ssize_t kernel_sendto(int fd, const void *buf, size_t size, int flags, const void *addr, socklen_t addrlen)
+static inline ssize_t kernel_sendto(int fd, const void *buf, size_t size, int flags, const void *addr,
+				    socklen_t addrlen)
 {
 	return sys_call6(SYS_sendto, fd, (long)buf, (long)size, flags, (long)addr, addrlen);
 }

@@ -11,15 +11,15 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/single_threaded.h>
 #include <sys/mman.h>
+#include <sys/single_threaded.h>
 
-#define SPIN_BURST 50         /* looks between two chances for signal handlers */
+#define SPIN_BURST 50 /* looks between two chances for signal handlers */
 #define SPIN_CREDIT_MAX 64
-#define SPIN_PROBE 64         /* a thread whose spins do not pay tries again after so many waits */
-#define NAP_NS 1000000        /* sleep where no bell could be had */
-#define LOCAL_FDS 64          /* poll arrays up to this size live on the stack */
-#define LOOK_KERNEL_US 20     /* a zero-timeout poll of promoted connections alone asks the kernel this often */
+#define SPIN_PROBE 64     /* a thread whose spins do not pay tries again after so many waits */
+#define NAP_NS 1000000    /* sleep where no bell could be had */
+#define LOCAL_FDS 64      /* poll arrays up to this size live on the stack */
+#define LOOK_KERNEL_US 20 /* a zero-timeout poll of promoted connections alone asks the kernel this often */
 
 /* --- what is ready --- */
 
@@ -163,7 +163,8 @@ static int wait_sleep(struct conn *c, int fd, short events, size_t lowat, uint64
 	struct thread *self = &thread_self;
 	uint64_t handlers = self->handlers, interruptions = self->interruptions, now;
 	uint32_t generation = c->generation;
-	bool bell = c->link && thread_ready_to_sleep() == 0 && sleeper_bell(&self->sleeper, c->link->own, false) >= 0, rung;
+	bool bell = c->link && thread_ready_to_sleep() == 0 && sleeper_bell(&self->sleeper, c->link->own, false) >= 0,
+	     rung;
 	struct pollfd fds[2] = {{.fd = load_relaxed(&c->fd)}, {.events = POLLIN}};
 	struct timespec timeout;
 	int64_t left_ns = FOREVER;

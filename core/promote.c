@@ -152,16 +152,22 @@ static void attach(struct conn *c, int side, const struct meeting *m)
 	c->side = side;
 	c->link = m->link;
 	c->slot = m->slot;
-	c->send_ring = (struct ring){.out = conn_own(c), .in = conn_peer(c), .data = data + (side ? m->capacity[0] : 0),
-				     .capacity = m->capacity[side], .populated = &s->populated};
-	c->recv_ring = (struct ring){.out = conn_peer(c), .in = conn_own(c), .data = data + (side ? 0 : m->capacity[0]),
+	c->send_ring = (struct ring){.out = conn_own(c),
+				     .in = conn_peer(c),
+				     .data = data + (side ? m->capacity[0] : 0),
+				     .capacity = m->capacity[side],
+				     .populated = &s->populated};
+	c->recv_ring = (struct ring){.out = conn_peer(c),
+				     .in = conn_own(c),
+				     .data = data + (side ? 0 : m->capacity[0]),
 				     .capacity = m->capacity[!side]};
 	store_release(&c->attached, 1);
 }
 
 static void put_off(struct conn *c)
 {
-	uint64_t calls = c->stats->recv_calls + c->stats->send_calls, bytes = c->stats->recv_bytes + c->stats->send_bytes;
+	uint64_t calls = c->stats->recv_calls + c->stats->send_calls,
+		 bytes = c->stats->recv_bytes + c->stats->send_bytes;
 	/* Someone is there, and only has to make a call of its own: look soon, and as long as it takes. */
 	if (c->rendezvous && c->rendezvous->fd >= 0) {
 		c->next_calls = calls + (1ull << (c->looks < 8 ? c->looks / 2 : 4));
@@ -195,7 +201,8 @@ static void attempt(struct conn *c)
 
 	if (c->tries > settings()->promote_tries && !(c->rendezvous && c->rendezvous->fd >= 0)) {
 		search_end(c);
-		conn_never(c, c->stats->reason == REASON_SEARCHING ? REASON_PEER_ABSENT : (enum reason)c->stats->reason);
+		conn_never(c,
+			   c->stats->reason == REASON_SEARCHING ? REASON_PEER_ABSENT : (enum reason)c->stats->reason);
 		return;
 	}
 	if (!conn_sole_holder(c)) {

@@ -12,8 +12,10 @@ static inline bool promote_due(const struct conn *c)
 {
 	if (load_relaxed(&c->never) || load_relaxed(&c->attached))
 		return false;
-	return load_relaxed(&c->stats->recv_calls) + load_relaxed(&c->stats->send_calls) >= load_relaxed(&c->next_calls) ||
-	       load_relaxed(&c->stats->recv_bytes) + load_relaxed(&c->stats->send_bytes) >= load_relaxed(&c->next_bytes);
+	return load_relaxed(&c->stats->recv_calls) + load_relaxed(&c->stats->send_calls) >=
+		       load_relaxed(&c->next_calls) ||
+	       load_relaxed(&c->stats->recv_bytes) + load_relaxed(&c->stats->send_bytes) >=
+		       load_relaxed(&c->next_bytes);
 }
 
 /* From inside a read, before it: lets the peer move its direction off TCP, if no kernel read is under way. */

@@ -208,7 +208,8 @@ static int message_receive(int fd, void *message, size_t size, int *fds, unsigne
 		char space[CMSG_SPACE(FDS_MAX * sizeof(int))];
 	} control;
 	struct iovec iov = {message, size};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
 	ssize_t n = kernel_recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	unsigned got = 0;
 
@@ -374,8 +375,8 @@ static int accept_grant(struct conn *c, const struct wire_grant *answer, const i
 
 	*reason = REASON_PROTOCOL;
 	/* Sealed, so it is memory and not a file that somebody could make us wait for. */
-	if (kernel_fcntl(fds[1], F_GET_SEALS, 0) < 0 || sys_pread(fds[1], &head, sizeof head, 0) != sizeof head || head.magic != WIRE_MAGIC ||
-	    head.version != WIRE_VERSION)
+	if (kernel_fcntl(fds[1], F_GET_SEALS, 0) < 0 || sys_pread(fds[1], &head, sizeof head, 0) != sizeof head ||
+	    head.magic != WIRE_MAGIC || head.version != WIRE_VERSION)
 		return -EPROTO;
 	for (int i = 0; i < 2; i++) {
 		uint64_t capacity = head.capacity[i];
@@ -413,7 +414,8 @@ static int step_listener(struct rendezvous *r, struct conn *c, struct meeting *m
 	/* A few strangers a step: a flood of them costs us a bounded time and the search goes on. */
 	for (int i = 0; i < 4; i++) {
 		if (r->fd < 0) {
-			r->fd = own_fd((int)sys_call4(SYS_accept4, r->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
+			r->fd = own_fd(
+				(int)sys_call4(SYS_accept4, r->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
 			if (r->fd < 0)
 				return 0;
 			if (!proven(r, r->fd)) {
@@ -427,7 +429,8 @@ static int step_listener(struct rendezvous *r, struct conn *c, struct meeting *m
 		if (error == -EAGAIN)
 			return 0;
 		if (error == 0) {
-			if (hello.magic == WIRE_MAGIC && hello.version == WIRE_VERSION && proven_cookie(r, hello.cookie)) {
+			if (hello.magic == WIRE_MAGIC && hello.version == WIRE_VERSION &&
+			    proven_cookie(r, hello.cookie)) {
 				error = grant(r, c, &hello, fds[0], m, reason);
 				fds_close(fds, 1);
 				return error;

@@ -27,9 +27,9 @@ struct ring {
 	struct wire_side *out; /* the producer's side */
 	struct wire_side *in;  /* the consumer's side */
 	uint8_t *data;
-	uint64_t capacity; /* a power of two; our own copy */
-	uint64_t seen;     /* producer: a head that was once true; consumer: a tail that was once true */
-	uint64_t checked;  /* producer: tail when head was last read */
+	uint64_t capacity;   /* a power of two; our own copy */
+	uint64_t seen;       /* producer: a head that was once true; consumer: a tail that was once true */
+	uint64_t checked;    /* producer: tail when head was last read */
 	uint64_t *populated; /* producer: data offset below which pages exist; shared with siblings */
 };
 

@@ -354,7 +354,8 @@ int conn_note_end(struct conn *c, int revents, bool asked)
 	if ((revents & (POLLERR | POLLHUP)) || conn_send_stage(c) != STAGE_RING || !conn_peer_gone(c, revents))
 		return revents;
 	/* Closed in order, it sent a RST itself if bytes were unread; killed, its kernel knew of none. */
-	if (!asked && (load_acquire(&conn_peer(c)->closed) || ring_writable(&c->send_ring) == (ssize_t)c->send_ring.capacity))
+	if (!asked &&
+	    (load_acquire(&conn_peer(c)->closed) || ring_writable(&c->send_ring) == (ssize_t)c->send_ring.capacity))
 		return revents;
 	/* An idle TCP socket cannot tell a close from a half-close: one byte gets the RST that our bytes would have got. */
 	if (!exchange(&c->shared->probed, 1))
@@ -365,7 +366,8 @@ int conn_note_end(struct conn *c, int revents, bool asked)
 int conn_error(struct conn *c, int error)
 {
 	/* TCP says EPIPE of a reset after a FIN; for bytes that nobody read it would have been ECONNRESET, without a FIN. */
-	return error == EPIPE && load_relaxed(&c->shared->probed) && !load_relaxed(&conn_peer(c)->closed) ? ECONNRESET : error;
+	return error == EPIPE && load_relaxed(&c->shared->probed) && !load_relaxed(&conn_peer(c)->closed) ? ECONNRESET
+													  : error;
 }
 
 /* What the peer must learn when the last holder lets go. Nothing here blocks. */

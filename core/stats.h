@@ -19,15 +19,15 @@ enum transport_id { TRANSPORT_TCP, TRANSPORT_SHM, TRANSPORT_VERBS };
 /* One connection, as one process sees it. Written by that process (and its forks) only, with relaxed
  * stores: a reader may see counters of slightly different moments. Sizes in bytes, times in ns of CLOCK_REALTIME. */
 struct stats_conn {
-	uint32_t state;        /* enum stats_state; stored last when a record is filled in */
-	uint32_t pid;          /* the process that opened or first used the connection */
-	int32_t fd;            /* its descriptor then */
-	uint32_t reason;       /* enum reason (reason.def): why the transports are what they are */
+	uint32_t state;         /* enum stats_state; stored last when a record is filled in */
+	uint32_t pid;           /* the process that opened or first used the connection */
+	int32_t fd;             /* its descriptor then */
+	uint32_t reason;        /* enum reason (reason.def): why the transports are what they are */
 	uint8_t send_transport; /* enum transport_id: what carries bytes to the peer now, or did at close */
 	uint8_t recv_transport; /* the same for bytes from the peer */
-	uint8_t family;        /* AF_INET or AF_INET6 */
-	uint8_t accepted;      /* 1: came from accept; 0: from connect */
-	uint16_t local_port;   /* host order */
+	uint8_t family;         /* AF_INET or AF_INET6 */
+	uint8_t accepted;       /* 1: came from accept; 0: from connect */
+	uint16_t local_port;    /* host order */
 	uint16_t peer_port;
 	uint8_t local_addr[16]; /* IPv4: the first four bytes, network order */
 	uint8_t peer_addr[16];
@@ -52,8 +52,8 @@ struct stats_file {
 	uint64_t magic;
 	uint32_t version;
 	uint32_t record_size;
-	uint32_t capacity; /* records that follow this head */
-	uint32_t next;     /* records handed out (may exceed capacity: the rest were dropped) */
+	uint32_t capacity;  /* records that follow this head */
+	uint32_t next;      /* records handed out (may exceed capacity: the rest were dropped) */
 	uint32_t processes; /* processes that attached */
 	uint32_t reserved[57];
 };

@@ -579,7 +579,8 @@ static ssize_t recv_take(struct conn *c, int fd, struct iov_walk *to, int flags,
 			deadline = deadline_of(load_relaxed(&c->shared->recv_timeout_ns));
 			deadline_known = true;
 		}
-		error = conn_wait(c, fd, POLLIN, copied || flags & MSG_WAITALL ? 1 : load_relaxed(&c->shared->recv_lowat), deadline,
+		error = conn_wait(c, fd, POLLIN,
+				  copied || flags & MSG_WAITALL ? 1 : load_relaxed(&c->shared->recv_lowat), deadline,
 				  copied > 0);
 		if (error < 0)
 			return copied ? (ssize_t)copied : error;
@@ -788,7 +789,8 @@ static ssize_t push_from_kernel(struct conn *c, int in_fd, off_t *offset, size_t
 	return n;
 }
 
-ssize_t stream_send_from(const struct passage *p, int fd, int in_fd, off_t *offset, size_t size, bool more_later, bool nonblock)
+ssize_t stream_send_from(const struct passage *p, int fd, int in_fd, off_t *offset, size_t size, bool more_later,
+			 bool nonblock)
 {
 	struct conn *c = p->conn;
 	struct stat st;

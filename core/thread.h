@@ -27,7 +27,7 @@ struct thread {
 	struct sleeper *asleep_on;
 	struct sleeper sleeper; /* where this thread sleeps when it waits for one connection or polls several */
 	struct conn *waiting;   /* asleep for this connection: its close wakes us */
-	uint32_t polling;       /* 1: inside a kernel poll that its sleeper's bell is part of; read by promoting threads */
+	uint32_t polling; /* 1: inside a kernel poll that its sleeper's bell is part of; read by promoting threads */
 
 	uint32_t forking;   /* the place that this thread keeps among the holders for the child it is making */
 	uint32_t readiness; /* how often this thread holds readiness_lock (link.h) */

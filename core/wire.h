@@ -50,7 +50,8 @@ struct wire_side {
 	uint32_t hungry;
 	uint32_t epoll;    /* 1: an epoll set of this side's link owner watches: set the ready bit too. As interest */
 	uint32_t attached; /* 1: this side has mapped the channel; release, acquire */
-	uint32_t closed;   /* 1: this side closed its last descriptor, or shut both ways: writes to it are in vain. Release; acquire */
+	uint32_t
+		closed; /* 1: this side closed its last descriptor, or shut both ways: writes to it are in vain. Release; acquire */
 };
 
 struct wire_channel {
@@ -125,10 +126,10 @@ struct wire_hello { /* connector (side 1) to listener; carries its bell page */
 	uint64_t magic;
 	uint32_t version;
 	uint32_t reserved;
-	uint64_t process[2];   /* random name of the sender's process */
-	uint64_t family[2];    /* of its bell page */
-	uint64_t cookie;       /* SO_COOKIE of its end of the connection */
-	uint64_t capacity[2];  /* least ring capacity it wants for direction 0, 1 */
+	uint64_t process[2];  /* random name of the sender's process */
+	uint64_t family[2];   /* of its bell page */
+	uint64_t cookie;      /* SO_COOKIE of its end of the connection */
+	uint64_t capacity[2]; /* least ring capacity it wants for direction 0, 1 */
 };
 
 struct wire_grant { /* answer: carries bell page, channel, link */

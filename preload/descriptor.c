@@ -1,5 +1,4 @@
 /* Descriptors: copied, closed, asked. The table follows what the kernel does. */
-#include "real.h"
 #include "conn.h"
 #include "epoll.h"
 #include "fdtab.h"
@@ -7,6 +6,7 @@
 #include "log.h"
 #include "process.h"
 #include "promote.h"
+#include "real.h"
 #include "stream.h"
 
 #include <errno.h>
@@ -123,7 +123,9 @@ static int replace(int fd, int target)
 	if (target >= 0 && target <= 2)
 		error = leave(fd, REASON_STDIO);
 	if (error == -EBUSY)
-		log_at(LOG_WARN, "descriptor %d goes to %d while received bytes wait in shared memory: only this process reads them",
+		log_at(LOG_WARN,
+		       "descriptor %d goes to %d while received bytes wait in shared memory: only this process reads "
+		       "them",
 		       fd, target);
 	if (fdtab_word(target))
 		forget(target);

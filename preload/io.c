@@ -1,9 +1,9 @@
 /* Reading and writing. */
-#include "real.h"
 #include "fdtab.h"
 #include "kernel.h"
 #include "process.h"
 #include "promote.h"
+#include "real.h"
 #include "stream.h"
 
 #include <errno.h>
@@ -15,42 +15,42 @@
 #include <sys/stat.h>
 
 /* The three ways of a receiving call. IOV, COUNT, FLAGS: the call as a recvmsg; KERNEL: the call itself. */
-#define RECEIVE(fd, iov, count, flags, kernel)                                                                         \
-	do {                                                                                                           \
-		struct passage passage_;                                                                               \
-		ssize_t n_;                                                                                            \
-		cancellation_point();                                                                                  \
-		switch (stream_recv_begin(fd, &passage_)) {                                                            \
-		case ROUTE_PLAIN:                                                                                      \
-			n_ = (kernel);                                                                                 \
-			stream_recv_plain(&passage_, n_);                                                              \
-			return n_;                                                                                     \
-		case ROUTE_KERNEL:                                                                                     \
-			n_ = (kernel);                                                                                 \
-			stream_recv_end(&passage_, fd, n_, !((flags) & (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE)));          \
-			return n_;                                                                                     \
-		default:                                                                                               \
-			RETURN(stream_recv(&passage_, fd, iov, count, flags, NULL));                                   \
-		}                                                                                                      \
+#define RECEIVE(fd, iov, count, flags, kernel)                                                                \
+	do {                                                                                                  \
+		struct passage passage_;                                                                      \
+		ssize_t n_;                                                                                   \
+		cancellation_point();                                                                         \
+		switch (stream_recv_begin(fd, &passage_)) {                                                   \
+		case ROUTE_PLAIN:                                                                             \
+			n_ = (kernel);                                                                        \
+			stream_recv_plain(&passage_, n_);                                                     \
+			return n_;                                                                            \
+		case ROUTE_KERNEL:                                                                            \
+			n_ = (kernel);                                                                        \
+			stream_recv_end(&passage_, fd, n_, !((flags) & (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE))); \
+			return n_;                                                                            \
+		default:                                                                                      \
+			RETURN(stream_recv(&passage_, fd, iov, count, flags, NULL));                          \
+		}                                                                                             \
 	} while (0)
 
-#define SEND(fd, iov, count, flags, kernel)                                                                            \
-	do {                                                                                                           \
-		struct passage passage_;                                                                               \
-		ssize_t n_;                                                                                            \
-		cancellation_point();                                                                                  \
-		switch (stream_send_begin(fd, flags, &passage_)) {                                                     \
-		case ROUTE_PLAIN:                                                                                      \
-			n_ = (kernel);                                                                                 \
-			stream_send_plain(&passage_, n_);                                                              \
-			return n_;                                                                                     \
-		case ROUTE_KERNEL:                                                                                     \
-			n_ = (kernel);                                                                                 \
-			stream_send_end(&passage_, fd, n_, flags);                                                     \
-			return n_;                                                                                     \
-		default:                                                                                               \
-			RETURN(stream_send(&passage_, fd, iov, count, flags));                                         \
-		}                                                                                                      \
+#define SEND(fd, iov, count, flags, kernel)                                    \
+	do {                                                                   \
+		struct passage passage_;                                       \
+		ssize_t n_;                                                    \
+		cancellation_point();                                          \
+		switch (stream_send_begin(fd, flags, &passage_)) {             \
+		case ROUTE_PLAIN:                                              \
+			n_ = (kernel);                                         \
+			stream_send_plain(&passage_, n_);                      \
+			return n_;                                             \
+		case ROUTE_KERNEL:                                             \
+			n_ = (kernel);                                         \
+			stream_send_end(&passage_, fd, n_, flags);             \
+			return n_;                                             \
+		default:                                                       \
+			RETURN(stream_send(&passage_, fd, iov, count, flags)); \
+		}                                                              \
 	} while (0)
 
 /* The look-up that everything else costs. */

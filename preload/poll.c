@@ -53,7 +53,8 @@ EXPORT int __poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t room
 	return room / sizeof *fds < count ? real.__poll_chk(fds, count, timeout, room) : poll(fds, count, timeout);
 }
 
-EXPORT int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask, size_t room)
+EXPORT int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask,
+		       size_t room)
 {
 	return room / sizeof *fds < count ? real.__ppoll_chk(fds, count, timeout, mask, room)
 					  : ppoll(fds, count, timeout, mask);
@@ -138,7 +139,8 @@ static bool select_special(int count, const fd_set *in, const fd_set *out, const
 	for (int fd = 0; fd < count && fd <= fdtab_top(); fd++) {
 		struct pollfd one = {.fd = fd};
 
-		if (fdtab_word(fd) && (in_set(in, fd) || in_set(out, fd) || in_set(except, fd)) && poll_special(&one, 1))
+		if (fdtab_word(fd) && (in_set(in, fd) || in_set(out, fd) || in_set(except, fd)) &&
+		    poll_special(&one, 1))
 			return true;
 	}
 	return false;
@@ -176,7 +178,7 @@ EXPORT int select(int count, fd_set *in, fd_set *out, fd_set *except, struct tim
 	if (!timeout)
 		RETURN(select_any(count, in, out, except, FOREVER, NULL));
 	ns = timeout->tv_sec > INT64_MAX / 1000000000 - 1 ? INT64_MAX
-							   : timeout->tv_sec * 1000000000 + timeout->tv_usec * 1000;
+							  : timeout->tv_sec * 1000000000 + timeout->tv_usec * 1000;
 	start = clock_monotonic();
 	n = select_any(count, in, out, except, ns, NULL);
 	/* Linux gives back what is left. */

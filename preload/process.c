@@ -9,8 +9,8 @@
 #include "real.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <linux/seccomp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -85,8 +85,9 @@ static int before_exec(struct leaving *leaving, char *const envp[])
 	if (process_is_us()) {
 		conn_each(leave_before_exec, leaving);
 		if (leaving->inherit[0] && !preloaded(envp)) {
-			log_at(LOG_ERROR, "exec: a connection has received bytes in shared memory, which a program without "
-					  "librspreload.so could not read");
+			log_at(LOG_ERROR,
+			       "exec: a connection has received bytes in shared memory, which a program without "
+			       "librspreload.so could not read");
 			inherit_undo(leaving->inherit);
 			leaving->error = -EBUSY;
 		}
@@ -112,28 +113,28 @@ static void exec_failed(const struct leaving *leaving)
 
 /* CALL executes with the environment `env`: ENVP, and one more variable if bytes go along. On the stack: a vfork child has no
  * other memory of its own. */
-#define EXEC(envp, call)                                                                                               \
-	do {                                                                                                           \
-		struct leaving leaving_;                                                                               \
-		char variable_[sizeof INHERIT_VARIABLE + INHERIT_SIZE];                                                \
-		size_t count_ = 0;                                                                                     \
-		int error_ = before_exec(&leaving_, envp);                                                             \
-		if (error_ < 0)                                                                                        \
-			RETURN(error_);                                                                                \
-		while ((envp) && (envp)[count_])                                                                       \
-			count_++;                                                                                      \
-		char *extended_[count_ + 2];                                                                           \
-		char *const *env = envp;                                                                               \
-		if (leaving_.inherit[0]) {                                                                             \
-			snprintf(variable_, sizeof variable_, "%s=%s", INHERIT_VARIABLE, leaving_.inherit);            \
-			memcpy(extended_, envp, count_ * sizeof *extended_);                                           \
-			extended_[count_] = variable_;                                                                 \
-			extended_[count_ + 1] = NULL;                                                                  \
-			env = extended_;                                                                               \
-		}                                                                                                      \
-		call;                                                                                                  \
-		exec_failed(&leaving_);                                                                                \
-		return -1;                                                                                             \
+#define EXEC(envp, call)                                                                                    \
+	do {                                                                                                \
+		struct leaving leaving_;                                                                    \
+		char variable_[sizeof INHERIT_VARIABLE + INHERIT_SIZE];                                     \
+		size_t count_ = 0;                                                                          \
+		int error_ = before_exec(&leaving_, envp);                                                  \
+		if (error_ < 0)                                                                             \
+			RETURN(error_);                                                                     \
+		while ((envp) && (envp)[count_])                                                            \
+			count_++;                                                                           \
+		char *extended_[count_ + 2];                                                                \
+		char *const *env = envp;                                                                    \
+		if (leaving_.inherit[0]) {                                                                  \
+			snprintf(variable_, sizeof variable_, "%s=%s", INHERIT_VARIABLE, leaving_.inherit); \
+			memcpy(extended_, envp, count_ * sizeof *extended_);                                \
+			extended_[count_] = variable_;                                                      \
+			extended_[count_ + 1] = NULL;                                                       \
+			env = extended_;                                                                    \
+		}                                                                                           \
+		call;                                                                                       \
+		exec_failed(&leaving_);                                                                     \
+		return -1;                                                                                  \
 	} while (0)
 
 EXPORT int execve(const char *path, char *const argv[], char *const envp[])
@@ -167,25 +168,25 @@ EXPORT int execveat(int dirfd, const char *path, char *const argv[], char *const
 }
 
 /* The list forms. */
-#define EXEC_LIST(first, envp_follows, call)                                                                           \
-	do {                                                                                                           \
-		va_list args_;                                                                                         \
-		size_t count_ = 1;                                                                                     \
-		char *const *envp = environ;                                                                           \
-		va_start(args_, first);                                                                                \
-		while (va_arg(args_, char *))                                                                          \
-			count_++;                                                                                      \
-		if (envp_follows)                                                                                      \
-			envp = va_arg(args_, char *const *);                                                           \
-		va_end(args_);                                                                                         \
-		char *argv[count_ + 1];                                                                                \
-		argv[0] = (char *)(uintptr_t)(first);                                                                  \
-		va_start(args_, first);                                                                                \
-		for (size_t i_ = 1; i_ <= count_; i_++)                                                                \
-			argv[i_] = va_arg(args_, char *);                                                              \
-		va_end(args_);                                                                                         \
-		(void)envp;                                                                                            \
-		return call;                                                                                           \
+#define EXEC_LIST(first, envp_follows, call)                 \
+	do {                                                 \
+		va_list args_;                               \
+		size_t count_ = 1;                           \
+		char *const *envp = environ;                 \
+		va_start(args_, first);                      \
+		while (va_arg(args_, char *))                \
+			count_++;                            \
+		if (envp_follows)                            \
+			envp = va_arg(args_, char *const *); \
+		va_end(args_);                               \
+		char *argv[count_ + 1];                      \
+		argv[0] = (char *)(uintptr_t)(first);        \
+		va_start(args_, first);                      \
+		for (size_t i_ = 1; i_ <= count_; i_++)      \
+			argv[i_] = va_arg(args_, char *);    \
+		va_end(args_);                               \
+		(void)envp;                                  \
+		return call;                                 \
 	} while (0)
 
 EXPORT int execl(const char *path, const char *arg, ...)

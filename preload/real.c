@@ -10,11 +10,11 @@
 #include <stdlib.h>
 
 /* Until the table is filled, each entry is a function that fills it and goes on. */
-#define CALL(type, name, params, args)                                                                                 \
-	static type first_##name params                                                                                \
-	{                                                                                                              \
-		preload_init();                                                                                        \
-		return real.name args;                                                                                 \
+#define CALL(type, name, params, args)  \
+	static type first_##name params \
+	{                               \
+		preload_init();         \
+		return real.name args;  \
 	}
 #define VCALL(type, name, vparams, params, args) CALL(type, name, params, args)
 #include "calls.def"

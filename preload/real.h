@@ -39,14 +39,14 @@ static inline void cancellation_point(void)
 }
 
 /* -errno to libc's convention. */
-#define RETURN(result)                                                                                                 \
-	do {                                                                                                           \
-		long result_ = (result);                                                                               \
-		if (result_ < 0) {                                                                                     \
-			errno = (int)-result_;                                                                         \
-			return -1;                                                                                     \
-		}                                                                                                      \
-		return (__typeof__(result))result_;                                                                    \
+#define RETURN(result)                              \
+	do {                                        \
+		long result_ = (result);            \
+		if (result_ < 0) {                  \
+			errno = (int)-result_;      \
+			return -1;                  \
+		}                                   \
+		return (__typeof__(result))result_; \
 	} while (0)
 
 #endif

@@ -1,8 +1,8 @@
 /* Signal handlers. The program's handlers run through a trampoline, so that none ever interrupts a critical section of
  * the engine: there the signal waits until the section ends (core/thread.h). This is what makes every call of ours usable
  * from handlers, and a longjmp out of one harmless. */
-#include "real.h"
 #include "barrier.h"
+#include "real.h"
 #include "thread.h"
 
 #include <errno.h>

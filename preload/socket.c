@@ -1,16 +1,16 @@
 /* Connections: how they begin, what they are asked, how they end. */
-#include "real.h"
 #include "conn.h"
 #include "epoll.h"
 #include "fdtab.h"
 #include "kernel.h"
 #include "process.h"
 #include "promote.h"
+#include "real.h"
 #include "stream.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <linux/tcp.h>
+#include <netinet/in.h>
 #include <rdma/rsocket.h>
 #include <string.h>
 

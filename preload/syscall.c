@@ -1,10 +1,10 @@
 /* syscall(2): libc's way around libc. The numbers that touch sockets go through the same functions as the calls they mean;
  * all others straight to the kernel. */
-#include "real.h"
 #include "config.h"
 #include "kernel.h"
 #include "log.h"
 #include "process.h"
+#include "real.h"
 
 #include <errno.h>
 #include <fcntl.h>

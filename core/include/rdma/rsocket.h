@@ -17,9 +17,9 @@ extern "C" {
 enum rdma_transport { RDMA_TRANSPORT_TCP, RDMA_TRANSPORT_SHM, RDMA_TRANSPORT_VERBS };
 
 struct rdma_carrier {
-	uint32_t send;      /* enum rdma_transport: bytes written now go this way */
-	uint32_t recv;      /* enum rdma_transport: bytes the peer writes now come this way */
-	uint32_t reason;    /* row of the reason table */
+	uint32_t send;   /* enum rdma_transport: bytes written now go this way */
+	uint32_t recv;   /* enum rdma_transport: bytes the peer writes now come this way */
+	uint32_t reason; /* row of the reason table */
 	uint32_t reserved;
 	uint64_t send_bytes; /* total, all transports */
 	uint64_t recv_bytes;
