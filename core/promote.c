@@ -164,8 +164,11 @@ static void attach(struct conn *c, int side, const struct meeting *m)
 	store_release(&c->attached, 1);
 }
 
+#define RARER_MAX 8
+
 static void put_off(struct conn *c)
 {
+	uint32_t rarer;
 	uint64_t calls = c->stats->recv_calls + c->stats->send_calls,
 		 bytes = c->stats->recv_bytes + c->stats->send_bytes;
 	/* Someone is there, and only has to make a call of its own: look soon, and as long as it takes. */
@@ -175,9 +178,10 @@ static void put_off(struct conn *c)
 		c->looks++;
 		return;
 	}
-	/* Nobody yet: ever more rarely. */
-	c->next_calls = calls + ((uint64_t)settings()->promote_after_calls << c->tries);
-	c->next_bytes = bytes + ((uint64_t)settings()->promote_after_bytes << c->tries);
+	/* Nobody yet: ever more rarely, up to a point: a peer may be inside one very long call. */
+	rarer = c->tries < RARER_MAX ? c->tries : RARER_MAX;
+	c->next_calls = calls + ((uint64_t)settings()->promote_after_calls << rarer);
+	c->next_bytes = bytes + ((uint64_t)settings()->promote_after_bytes << rarer);
 	c->tries++;
 }
 

@@ -43,7 +43,7 @@ EXPORT pid_t _Fork(void)
 
 /* --- exec --- */
 
-#define SETTLE_MS 200
+#define SETTLE_MS 1000
 
 /* What an exec takes along. */
 struct leaving {
