@@ -45,6 +45,7 @@ struct epset {
 	uint32_t users; /* waits under way */
 	bool closed;
 	bool special; /* has tagged registrations, or had */
+	bool labelled; /* has untagged registrations that the kernel reports by TAG | index */
 	bool foreign; /* watches connections over links that another process made: no bits for us, look at each */
 	bool watched; /* its descriptor is itself polled or watched */
 	uint64_t tag;
@@ -514,6 +515,49 @@ static int control_tagged(struct reg *r, int op, const struct epoll_event *event
 	return 0;
 }
 
+/* What the kernel is given for an untagged registration. One-shot ones carry our label from the start: only then do we know, when
+ * the connection is promoted, whether the shot was fired. */
+static struct epoll_event kernel_event(struct reg *r, const struct epoll_event *event)
+{
+	struct epoll_event labelled = *event;
+
+	if (event->events & EPOLLONESHOT) {
+		labelled.data.u64 = r->set->tag | r->index;
+		r->set->labelled = true;
+	}
+	return labelled;
+}
+
+static int control_add(struct epset *set, struct conn *c, int fd, struct epoll_event *event)
+{
+	struct reg *r = reg_new(set, c, fd);
+	struct epoll_event labelled;
+	int error;
+
+	if (!r)
+		return -ENOMEM;
+	r->events = event->events;
+	r->data = event->data;
+	labelled = kernel_event(r, event);
+	/* As the program has it first: the kernel's errors are the answer. */
+	error = kernel_epoll_ctl(set->epfd, EPOLL_CTL_ADD, fd, &labelled);
+	if (error < 0) {
+		reg_free(r);
+		return error;
+	}
+	/* Registered, then looked at: a commit stores its stage, then converts what is registered. */
+	full_barrier();
+	if (!conn_special(c))
+		return 0;
+	if (!tag_reg(r, EPOLL_CTL_MOD)) {
+		reg_free(r);
+		kernel_epoll_ctl(set->epfd, EPOLL_CTL_DEL, fd, event);
+		return -ENOMEM;
+	}
+	queue_and_wake(r);
+	return 0;
+}
+
 static int control_locked(struct epset *set, int epfd, int op, int fd, struct epoll_event *event)
 {
 	struct conn *c = fdtab_conn(fd);
@@ -543,29 +587,15 @@ static int control_locked(struct epset *set, int epfd, int op, int fd, struct ep
 			reg_free(r);
 		return error;
 	}
-	if (op == EPOLL_CTL_ADD && !r) {
-		/* Checked by the kernel with the caller's own event first: its errors are the answer. */
+	if (op == EPOLL_CTL_ADD && !r)
+		return control_add(set, c, fd, event);
+	if (r) {
+		struct epoll_event labelled = kernel_event(r, event);
+
+		error = kernel_epoll_ctl(epfd, op, fd, &labelled);
+	} else {
 		error = kernel_epoll_ctl(epfd, op, fd, event);
-		if (error < 0)
-			return error;
-		r = reg_new(set, c, fd);
-		if (!r) {
-			kernel_epoll_ctl(epfd, EPOLL_CTL_DEL, fd, event);
-			return -ENOMEM;
-		}
-		r->events = event->events;
-		r->data = event->data;
-		if (conn_special(c)) {
-			if (!tag_reg(r, EPOLL_CTL_MOD)) {
-				reg_free(r);
-				kernel_epoll_ctl(epfd, EPOLL_CTL_DEL, fd, event);
-				return -ENOMEM;
-			}
-			queue_and_wake(r);
-		}
-		return 0;
 	}
-	error = kernel_epoll_ctl(epfd, op, fd, event);
 	if (error == 0 && r) {
 		r->events = event->events;
 		r->data = event->data;
@@ -646,8 +676,14 @@ static int sift(struct epset *set, struct epoll_event *events, int n)
 			continue;
 		}
 		r = index < set->table_size ? set->table[index] : NULL;
-		if (!r || !r->tagged)
+		if (!r)
 			continue;
+		if (!r->tagged) {
+			r->disabled = true; /* one-shot: the kernel disarmed it */
+			events[kept].events = events[i].events;
+			events[kept++].data = r->data;
+			continue;
+		}
 		if (events[i].events & END_EVENTS)
 			store_relaxed(&r->conn->shared->tcp_event, 1);
 		if ((events[i].events & ~r->ended) || !(r->events & EPOLLET))
@@ -812,7 +848,7 @@ int epoll_wait_any(struct epset *set, int epfd, struct epoll_event *events, int 
 		if (n < 0)
 			break;
 		set->round++;
-		if (set->special && !set->closed) {
+		if ((set->special || set->labelled) && !set->closed) {
 			n = sift(set, events, n);
 			drain_links(set);
 			if (n < max)

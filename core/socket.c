@@ -237,7 +237,8 @@ bool conn_sole_holder(struct conn *c)
 
 		if (pid == 0 || pid == me)
 			continue;
-		if ((pid & HOLDER_PENDING) || sys_call2(SYS_kill, pid, 0) != -ESRCH)
+		/* Under a filter that does not know us even this question may be deadly. */
+		if ((pid & HOLDER_PENDING) || load_relaxed(&process_filtered) || sys_call2(SYS_kill, pid, 0) != -ESRCH)
 			return false;
 		compare_swap(&c->shared->holder[i], &pid, 0);
 	}
@@ -377,7 +378,8 @@ static void publish_end(struct conn *c)
 	socklen_t size = sizeof linger;
 	bool unread;
 
-	if (!load_acquire(&c->attached))
+	/* Under a filter the kernel's close must do: what was promoted went back to TCP before it was installed. */
+	if (!load_acquire(&c->attached) || load_relaxed(&process_filtered))
 		return;
 	kernel_getsockopt(c->fd, SOL_SOCKET, SO_LINGER, &linger, &size);
 	unread = stream_readable(c) > 0; /* TCP's, for which the kernel resets by itself, and the ring's */

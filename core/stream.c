@@ -463,7 +463,7 @@ static ssize_t peek(struct conn *c, struct iov_walk to, int flags)
 			conn_reset(c, REASON_PROTOCOL);
 			return -ECONNRESET;
 		}
-		if (more == -EAGAIN && to.left == start && due_to_look(c)) {
+		if (more == -EAGAIN && to.left == start) {
 			int revents = kernel_poll_now(c->fd, POLLIN | POLLRDHUP);
 
 			if (revents > 0) {

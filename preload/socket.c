@@ -188,6 +188,22 @@ static uint64_t timeval_ns(const void *value)
 	return (uint64_t)tv.tv_sec * 1000000000ull + (uint64_t)tv.tv_usec * 1000;
 }
 
+/* A program that corks around every write is never without a cork inside one: this is its chance to leave TCP. */
+static void uncorked(int fd)
+{
+	struct conn *c = conn_get(fd);
+
+	if (!c)
+		return;
+	if (load_acquire(&c->attached)) {
+		store_relaxed(&c->corked, 0);
+		shared_lock_take(&c->shared->send_lock);
+		promote_commit(c);
+		shared_lock_drop(&c->shared->send_lock);
+	}
+	conn_put(c);
+}
+
 /* The kernel took the option: what the data path must know of it. */
 static void note_option(int fd, int level, int name, const void *value, socklen_t size)
 {
@@ -197,6 +213,8 @@ static void note_option(int fd, int level, int name, const void *value, socklen_
 	if (size >= sizeof number)
 		memcpy(&number, value, sizeof number);
 	if (level == IPPROTO_TCP) {
+		if (name == TCP_CORK && !number)
+			uncorked(fd);
 		if (name == TCP_ULP || ((name == TCP_REPAIR || name == TCP_INQ) && number))
 			leave(fd);
 		return;
