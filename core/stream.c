@@ -538,8 +538,11 @@ static ssize_t recv_peek(struct conn *c, int fd, struct iov_walk to, int flags, 
 		if (n > 0 && n == before && ends_here(c))
 			return n;
 		/* What TCP holds keeps it readable: no event tells that there is more of it. */
-		if (n > 0 && n == before && conn_recv_stage(c) != STAGE_RING)
+		if (n > 0 && n == before && conn_recv_stage(c) != STAGE_RING) {
+			if (deadline && clock_monotonic() >= deadline)
+				return n;
 			nap(c, fd);
+		}
 		before = n;
 		error = conn_wait(c, fd, POLLIN, (n > 0 ? (size_t)n : 0) + 1, deadline, n > 0);
 		if (error < 0)
