@@ -44,10 +44,10 @@ struct epset {
 	uint32_t owner_pid;
 	uint32_t users; /* waits under way */
 	bool closed;
-	bool special; /* has tagged registrations, or had */
+	bool special;  /* has tagged registrations, or had */
 	bool labelled; /* has untagged registrations that the kernel reports by TAG | index */
-	bool foreign; /* watches connections over links that another process made: no bits for us, look at each */
-	bool watched; /* its descriptor is itself polled or watched */
+	bool foreign;  /* watches connections over links that another process made: no bits for us, look at each */
+	bool watched;  /* its descriptor is itself polled or watched */
 	uint64_t tag;
 	struct sleeper sleeper;
 	struct reg **by_fd;

@@ -88,6 +88,7 @@ void kernel_sleep_ms(long ms)
 	sys_call2(SYS_nanosleep, &time, NULL);
 }
 
+/* DIFFERS: for a moment the descriptor has a low number. */
 int own_fd(int fd)
 {
 	struct rlimit limit;

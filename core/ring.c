@@ -50,6 +50,7 @@ void iov_walk_skip(struct iov_walk *walk, size_t size)
 	}
 }
 
+/* DIFFERS: a pointer that is not the program's faults here (SIGSEGV), where the kernel says EFAULT. */
 void iov_copy_in(void *to, struct iov_walk *from, size_t size)
 {
 	char *p = to;

@@ -345,6 +345,7 @@ bool conn_peer_gone(struct conn *c, int revents)
 	return (revents & POLLRDHUP) && !(load_acquire(&conn_peer(c)->tail) & TAIL_FIN) && fin_received(c);
 }
 
+/* DIFFERS: the reset of a killed process with unread bytes comes when the survivor looks, not by itself. */
 int conn_note_end(struct conn *c, int revents, bool asked)
 {
 	if (!(revents & (POLLRDHUP | POLLERR | POLLHUP)))

@@ -227,6 +227,7 @@ EXPORT int ioctl(int fd, unsigned long request, ...)
 		if (result == 0)
 			return 0;
 	}
+	/* DIFFERS: SIOCOUTQ counts what TCP holds unacknowledged: nothing, once the ring has it. */
 	result = real.ioctl(fd, request, argument);
 	if (result == 0 && request == FIONBIO) {
 		c = conn_get(fd);
