@@ -25,7 +25,9 @@ static bool timespec_bad(const struct timespec *t)
 }
 
 /* glibc's headers promise that poll only writes what it is given. */
+#ifndef __clang__
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 
 EXPORT int poll(struct pollfd *fds, nfds_t count, int timeout)
 {
