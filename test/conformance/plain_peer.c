@@ -142,7 +142,8 @@ CASE(edges_at_both_ends)
 		PUT(fd, "x");
 		CHECK_EQ(MUST(epoll_wait(set, &event, 1, 5000)), 1);
 		CHECK_GETS(fd, "y");
-		CHECK_EQ(MUST(epoll_wait(set, &event, 1, 0)), 0);
+		if (i < 99) /* after the last one the peer closes, which is an edge too */
+			CHECK_EQ(MUST(epoll_wait(set, &event, 1, 0)), 0);
 	}
 	peer_join(&peer);
 	MUST(close(fd));
