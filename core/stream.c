@@ -930,7 +930,7 @@ int stream_ioctl(struct conn *c, unsigned long request, int *value)
 
 int stream_shutdown(struct conn *c, int fd, int how)
 {
-	bool send = how == SHUT_WR || how == SHUT_RDWR, recv = how == SHUT_RD || how == SHUT_RDWR;
+	bool send = how == SHUT_WR || how == SHUT_RDWR, recv = how == SHUT_RD || how == SHUT_RDWR, first = false;
 	int error;
 
 	if (send) {
@@ -938,10 +938,10 @@ int stream_shutdown(struct conn *c, int fd, int how)
 		shared_lock_take(&c->shared->send_lock);
 		/* Also while the direction is on TCP: a FIN that the channel knows of is not a death. */
 		if (load_acquire(&c->attached))
-			ring_end(&c->send_ring, TAIL_FIN);
+			first = !(ring_end(&c->send_ring, TAIL_FIN) & TAIL_FIN);
 		shared_lock_drop(&c->shared->send_lock);
-		/* Before TCP's FIN, so that both are one event to the peer. */
-		if (load_acquire(&c->attached))
+		/* Before TCP's FIN, so that both are one event to the peer; a second FIN is none. */
+		if (first)
 			conn_notify(c);
 	}
 	if (recv)
