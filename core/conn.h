@@ -54,6 +54,8 @@ struct conn_shared {
 	uint32_t tcp_event; /* TCP reported FIN, RST or an error: ask it from now on */
 	uint32_t end_seen;  /* and POLLRDHUP was among it: as a level it says nothing new */
 	uint32_t probed;    /* our probe byte for a dead peer was sent */
+	uint32_t
+		room_calls; /* times want_space was raised; fetch_add after it, so that an edge for room is told from others */
 
 	struct stats_conn stats; /* when the report has no room for this connection */
 };
@@ -182,6 +184,13 @@ static inline struct wire_side *conn_own(struct conn *c)
 static inline struct wire_side *conn_peer(struct conn *c)
 {
 	return &c->channel->side[!c->side];
+}
+
+/* The consumer is to tell when there is room. Look once more afterwards. */
+static inline void conn_want_room(struct conn *c)
+{
+	exchange(&conn_own(c)->want_space, 1);
+	fetch_add(&c->shared->room_calls, 1);
 }
 
 /* Tells the peer that its end has news (bytes, FIN, room): ready bit, then the bells. After the publish, which was a full barrier. */

@@ -33,6 +33,9 @@ struct reg {
 	bool dormant; /* deleted by the program, once tagged: stays in the kernel, unheard, for the next ADD (many add and
 			 * delete with every request) */
 	uint32_t ended; /* RDHUP, HUP, ERR as last seen: the same end comes by a bit and from TCP, and is one edge */
+	uint64_t
+		seen_tail; /* the peer's tail and our calls for room when it was last looked at: a bit does not say what it is for */
+	uint32_t seen_room;
 	uint32_t round; /* the last collection that looked at it */
 	struct reg *conn_next;
 	struct reg *fd_next;
@@ -115,10 +118,39 @@ static void queue_and_wake(struct reg *r)
 		sleeper_ring(&r->set->sleeper);
 }
 
+/* A look at R from here on has seen this. */
+static void note_seen(struct reg *r)
+{
+	if (!load_acquire(&r->conn->attached))
+		return;
+	r->seen_tail = load_acquire(&conn_peer(r->conn)->tail);
+	r->seen_room = load_acquire(&r->conn->shared->room_calls);
+}
+
+/* What a wake-up of the kernel's would say: data wakes who asked for data, room who asked for room, an end everybody. */
+static uint32_t news_of(struct reg *r)
+{
+	struct conn *c = r->conn;
+	uint64_t tail = load_acquire(&conn_peer(c)->tail), changed = tail ^ r->seen_tail;
+	uint32_t calls = load_acquire(&c->shared->room_calls), news = 0;
+
+	if ((changed & TAIL_FLAGS) && !(r->ended & EPOLLHUP))
+		return ~0u;
+	if (changed)
+		news |= EPOLLIN | EPOLLRDNORM;
+	if (calls != r->seen_room && !load_acquire(&conn_own(c)->want_space)) {
+		r->seen_room = calls;
+		news |= EPOLLOUT | EPOLLWRNORM;
+	}
+	r->seen_tail = tail;
+	return news;
+}
+
+/* The peer set C's bit. */
 static void mark_conn(struct conn *c)
 {
 	for (struct reg *r = c->regs; r; r = r->conn_next)
-		if (r->tagged)
+		if (r->tagged && (!(r->events & EPOLLET) || (news_of(r) & r->events)))
 			queue_and_wake(r);
 }
 
@@ -348,12 +380,14 @@ void epoll_sync(struct conn *c)
 	readiness_drop();
 }
 
-void epoll_mark(struct conn *c)
+void epoll_mark(struct conn *c, uint32_t events)
 {
 	if (!load_relaxed(&c->regs))
 		return;
 	readiness_take();
-	mark_conn(c);
+	for (struct reg *r = c->regs; r; r = r->conn_next)
+		if (r->tagged && (!(r->events & EPOLLET) || (events & r->events)))
+			queue_and_wake(r);
 	readiness_drop();
 }
 
@@ -633,6 +667,7 @@ static int collect(struct epset *set, struct epoll_event *events, int max)
 			queue(r); /* reported in this round already */
 			continue;
 		}
+		note_seen(r);
 		revents = (uint16_t)conn_revents(r->conn, (short)(r->events | EPOLLRDHUP),
 						 load_relaxed(&r->conn->shared->recv_lowat));
 		r->ended = revents & END_EVENTS;

@@ -26,8 +26,9 @@ int epoll_wait_any(struct epset *set, int epfd, struct epoll_event *events, int 
 bool epoll_convert(struct conn *c);
 /* After a stage changed: what the kernel must report follows. */
 void epoll_sync(struct conn *c);
-/* Something happened to C that no bit tells: its sets look. */
-void epoll_mark(struct conn *c);
+/* Something happened to C that no bit tells: its sets look; those on edges only if they watch for one of EVENTS. */
+#define EPOLL_MARK_ALL (~0u)
+void epoll_mark(struct conn *c, uint32_t events);
 /* C is going. */
 void epoll_forget_conn(struct conn *c);
 

@@ -70,7 +70,7 @@ short conn_revents(struct conn *c, short events, size_t lowat)
 		bool gone = conn_peer_gone(c, kernel);
 
 		if (room < (ssize_t)ring_low_room(&c->send_ring) && (events & out) && !gone) {
-			exchange(&conn_own(c)->want_space, 1);
+			conn_want_room(c);
 			room = ring_writable(&c->send_ring);
 		}
 		if (room < 0 || room >= (ssize_t)ring_low_room(&c->send_ring) || gone || (tail & TAIL_FLAGS) ||

@@ -300,6 +300,14 @@ static bool at_mark(struct conn *c)
 	return kernel_ioctl(c->fd, SIOCATMARK, &mark) == 0 && mark;
 }
 
+/* A receive that has bytes already leaves TCP's error, which the kernel tells once, to the next call. */
+static bool only_error_left(struct conn *c)
+{
+	int waiting = 0, revents = kernel_poll_now(c->fd, 0);
+
+	return revents > 0 && (revents & POLLERR) && kernel_ioctl(c->fd, SIOCINQ, &waiting) == 0 && waiting == 0;
+}
+
 /* The next bytes, from whoever has them, without blocking; moves TO on. STARTED: the call has some already. > 0, 0 at the end, or
  * -errno. */
 static ssize_t pull(struct conn *c, struct iov_walk *to, int flags, bool started)
@@ -332,7 +340,10 @@ static ssize_t pull(struct conn *c, struct iov_walk *to, int flags, bool started
 			continue;
 		}
 		/* Also on TCP, where a consent was put off while we were on our way: it may be tried again at any moment. */
-		n = stage != STAGE_RETURNED ? moving_pull(c, to, flags) : kernel_pull(c, to, to->left, flags);
+		if (started && only_error_left(c))
+			n = 0;
+		else
+			n = stage != STAGE_RETURNED ? moving_pull(c, to, flags) : kernel_pull(c, to, to->left, flags);
 		if (n > 0) {
 			if (stage == STAGE_RETURNED)
 				iov_walk_skip(to, (size_t)n);
@@ -428,6 +439,14 @@ size_t stream_readable(struct conn *c)
 	return (size_t)waiting;
 }
 
+/* Whether the SIZE bytes at its head are all that R will ever hold: the direction went back to TCP behind them. */
+static bool ring_ended(struct ring *r, size_t size)
+{
+	uint64_t flags;
+
+	return ring_readable(r, &flags) == (ssize_t)size && (flags & TAIL_CLOSED);
+}
+
 /* Copies what can be read without taking it. Bytes, 0 at the end, -EAGAIN, or another error that only the kernel can report. */
 static ssize_t peek(struct conn *c, struct iov_walk to, int flags)
 {
@@ -462,6 +481,13 @@ static ssize_t peek(struct conn *c, struct iov_walk to, int flags)
 		if (more == -EPROTO) {
 			conn_reset(c, REASON_PROTOCOL);
 			return -ECONNRESET;
+		}
+		/* What was written after the return to TCP comes after the ring, unless it is urgent. */
+		if (more > 0 && to.left && ring_ended(&c->recv_ring, (size_t)more) && !at_mark(c)) {
+			ssize_t rest = kernel_pull(c, &to, to.left, (flags & MSG_TRUNC) | MSG_PEEK);
+
+			if (rest > 0)
+				iov_walk_skip(&to, (size_t)rest);
 		}
 		if (more == -EAGAIN && to.left == start) {
 			int revents = kernel_poll_now(c->fd, POLLIN | POLLRDHUP);
@@ -704,7 +730,7 @@ static int wait_room(struct conn *c, int fd, uint64_t *deadline, bool *deadline_
 /* True if there is room after all; else the consumer will tell when there is. */
 static bool ask_for_room(struct conn *c)
 {
-	exchange(&conn_own(c)->want_space, 1);
+	conn_want_room(c);
 	return ring_writable(&c->send_ring) > 0;
 }
 
@@ -953,7 +979,7 @@ int stream_shutdown(struct conn *c, int fd, int how)
 		if (load_relaxed(&c->shared->shut_send) && load_relaxed(&c->shared->shut_recv))
 			store_release(&conn_own(c)->closed, 1);
 		thread_wake_waiters(c);
-		epoll_mark(c);
+		epoll_mark(c, EPOLL_MARK_ALL);
 	}
 	return error;
 }

@@ -241,6 +241,25 @@ EXPORT int ioctl(int fd, unsigned long request, ...)
 	return result;
 }
 
+/* libc's own would ask the kernel, past us. */
+EXPORT int sockatmark(int fd)
+{
+	int mark;
+
+	return ioctl(fd, SIOCATMARK, &mark) < 0 ? -1 : mark;
+}
+
+/* Forks through our handlers; its dup2 onto stdio is libc's own. */
+EXPORT int daemon(int keep_directory, int keep_stdio)
+{
+	int result = real.daemon(keep_directory, keep_stdio);
+
+	for (int fd = 0; result == 0 && !keep_stdio && fd <= 2; fd++)
+		if (fdtab_word(fd))
+			forget(fd);
+	return result;
+}
+
 EXPORT int fclose(FILE *file)
 {
 	int fd = file ? fileno(file) : -1;

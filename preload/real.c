@@ -17,16 +17,24 @@
 		return real.name args;  \
 	}
 #define VCALL(type, name, vparams, params, args) CALL(type, name, params, args)
+#define OWN(...)
+#define ALIAS(...)
 #include "calls.def"
 #undef CALL
 #undef VCALL
+#undef OWN
+#undef ALIAS
 
 struct real real = {
 #define CALL(type, name, params, args) .name = first_##name,
 #define VCALL(type, name, vparams, params, args) CALL(type, name, params, args)
+#define OWN(...)
+#define ALIAS(...)
 #include "calls.def"
 #undef CALL
 #undef VCALL
+#undef OWN
+#undef ALIAS
 };
 
 static void fork_parent(void)
@@ -41,9 +49,13 @@ static void init(void)
 
 #define CALL(type, name, params, args) found.name = (__typeof__(found.name))dlsym(RTLD_NEXT, #name);
 #define VCALL(type, name, vparams, params, args) CALL(type, name, params, args)
+#define OWN(...)
+#define ALIAS(...)
 #include "calls.def"
 #undef CALL
 #undef VCALL
+#undef OWN
+#undef ALIAS
 	real = found;
 	kernel_ppoll = real.ppoll;
 	kernel_epoll_pwait = real.epoll_pwait;
@@ -56,6 +68,8 @@ static void init(void)
 	}
 	/* For forks inside libc; fork() itself comes through process.c, which knows the child's pid. */
 	pthread_atfork(process_fork_prepare, fork_parent, process_fork_child);
+	/* quick_exit runs no destructors. */
+	at_quick_exit(process_exit);
 }
 
 void preload_init(void)

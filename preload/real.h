@@ -2,6 +2,7 @@
 #ifndef RS_REAL_H
 #define RS_REAL_H
 
+#include <aio.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -18,9 +19,13 @@
 struct real {
 #define CALL(type, name, params, args) type(*name) params;
 #define VCALL(type, name, vparams, params, args) type(*name) params;
+#define OWN(...)
+#define ALIAS(...)
 #include "calls.def"
 #undef CALL
 #undef VCALL
+#undef OWN
+#undef ALIAS
 };
 
 /* Each entry resolves the table on first use: other libraries' constructors may call us before ours ran. */

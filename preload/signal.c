@@ -140,6 +140,22 @@ EXPORT __sighandler_t __sysv_signal(int n, __sighandler_t handler)
 	return sysv_signal(n, handler);
 }
 
+EXPORT __sighandler_t sigset(int n, __sighandler_t handler)
+{
+	struct sigaction action = {.sa_handler = handler}, old;
+	sigset_t one, before;
+
+	sigemptyset(&one);
+	if (handler == SIG_ERR || sigaddset(&one, n) < 0) {
+		errno = EINVAL;
+		return SIG_ERR;
+	}
+	if (sigaction(n, handler == SIG_HOLD ? NULL : &action, &old) < 0 ||
+	    sigprocmask(handler == SIG_HOLD ? SIG_BLOCK : SIG_UNBLOCK, &one, &before) < 0)
+		return SIG_ERR;
+	return sigismember(&before, n) ? SIG_HOLD : old.sa_handler;
+}
+
 EXPORT int siginterrupt(int n, int interrupts)
 {
 	struct sigaction action;

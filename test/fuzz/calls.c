@@ -239,7 +239,14 @@ static void run_epoll_wait(struct driver *driver, const struct op *op, struct re
 	struct timespec precise = {.tv_nsec = op->size * 1000000};
 	struct epoll_event events[2 * TOKENS];
 	int set = driver->sets[op->set];
+	uint8_t moving = 0;
 
+	for (int end = 0; end < 2; end++)
+		moving |= !driver_note_carrier(driver, end) << end;
+	for (int i = 0; i < TOKENS; i++)
+		if (driver->edge[op->set][i] && ((moving | driver->moving[op->set]) >> (i / SLOTS) & 1))
+			record->moving |= 1 << i;
+	driver->moving[op->set] = moving;
 	if (op->call == WAIT_WAIT)
 		record->ret = epoll_wait(set, events, 2 * TOKENS, op->size);
 	else if (op->call == WAIT_PWAIT)
@@ -383,6 +390,8 @@ static void run_epoll_ctl(struct driver *driver, const struct op *op, int fd, st
 	struct epoll_event event = {.events = op->events, .data.u32 = op->end * SLOTS + op->slot};
 
 	record->ret = epoll_ctl(driver->sets[op->set], op->call, fd, &event);
+	if (record->ret == 0)
+		driver->edge[op->set][event.data.u32] = (op->events & EPOLLET) && !(op->events & EPOLLONESHOT);
 }
 
 static void run_query(const struct op *op, int fd, struct record *record)

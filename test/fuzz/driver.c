@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
@@ -81,16 +82,18 @@ void driver_wait(struct driver *driver)
 	guard(guard_s);
 }
 
-void driver_note_carrier(struct driver *driver, int end)
+/* Returns whether both directions are promoted, as END sees it. */
+bool driver_note_carrier(struct driver *driver, int end)
 {
 	struct rdma_carrier carrier = {0};
 	socklen_t length = sizeof(carrier);
 	int fd = calls_owns(driver, end) ? calls_fd(driver, end) : -1;
 
 	if (fd < 0 || getsockopt(fd, SOL_RDMA, RDMA_CARRIER, &carrier, &length) != 0)
-		return;
+		return false;
 	driver->log->sides[end].shm_send |= carrier.send == RDMA_TRANSPORT_SHM;
 	driver->log->sides[end].shm_recv |= carrier.recv == RDMA_TRANSPORT_SHM;
+	return carrier.send == RDMA_TRANSPORT_SHM && carrier.recv == RDMA_TRANSPORT_SHM;
 }
 
 static bool settled(struct driver *driver, int end, int fd)
@@ -110,6 +113,16 @@ static bool settled(struct driver *driver, int end, int fd)
 					    info.tcpi_state == TCP_FIN_WAIT2))
 		return false;
 	return ioctl(fd, FIONREAD, &readable) == 0 && (uint64_t)readable == calls_unread(driver->log, end);
+}
+
+/* Waits until TCP has delivered what END sent: a reset would take back what still waits for an acknowledgement. */
+static void settle_sent(struct driver *driver, int end)
+{
+	int fd = calls_owns(driver, end) ? calls_fd(driver, end) : -1, waiting = 0;
+	uint64_t start = driver_now_us();
+
+	while (fd >= 0 && ioctl(fd, SIOCOUTQ, &waiting) == 0 && waiting && driver_now_us() - start < SETTLE_US)
+		usleep(100);
 }
 
 /* Waits until what the other end did has arrived: with that, what a call returns does not depend on time. */
@@ -177,6 +190,8 @@ static void run_all(struct driver *driver)
 			driver->log->now = i;
 			settle(driver, op->end);
 			settle(driver, !op->end);
+			if (plan->two && (op->kind == OP_CLOSE || op->kind == OP_DUP || op->kind == OP_SHUTDOWN))
+				settle_sent(driver, op->end);
 		}
 		if (pair)
 			pair_run(driver, op, &driver->log->records[i]);

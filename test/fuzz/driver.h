@@ -19,6 +19,7 @@ struct record {
 	uint8_t sigpipe; /* SIGPIPEs that came */
 	uint8_t early;   /* EAGAIN long before the receive timeout */
 	uint8_t spoiled; /* memory behind the bytes received was written */
+	uint8_t moving; /* epoll_wait: a bit a descriptor that is watched on edges and was being promoted: not compared */
 };
 
 /* One end of the connection as the plan knows it. Counts leave the bytes of "warm" out. */
@@ -61,7 +62,9 @@ struct driver {
 	int fds[2][SLOTS]; /* -1: never open */
 	bool open[2][SLOTS];
 	int sets[SETS];
-	int turn; /* whose turn it is (two processes) */
+	bool edge[SETS][TOKENS]; /* watched on edges, not for one shot */
+	uint8_t moving[SETS];    /* the ends, a bit each, that were not wholly promoted at the last wait on the set */
+	int turn;                /* whose turn it is (two processes) */
 	int token_read;
 	int token_write;
 };
@@ -82,7 +85,7 @@ void pair_run(struct driver *driver, const struct op *op, struct record *record)
 /* driver.c: gives the turn to the other process, waits for it. */
 void driver_pass(struct driver *driver);
 void driver_wait(struct driver *driver);
-void driver_note_carrier(struct driver *driver, int end);
+bool driver_note_carrier(struct driver *driver, int end);
 uint64_t driver_now_us(void);
 
 /* data.c: the stream's bytes are a function of their position. */

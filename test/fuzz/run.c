@@ -152,13 +152,27 @@ int run_driver(const char *plan_path, const char *log_path)
 	return 0;
 }
 
+/* A promotion may show a watcher on edges what it was told already: those events of B that A has not are taken out. */
+static bool same_record(const struct record *a, const struct record *b)
+{
+	struct record left = *a, right = *b;
+
+	for (int i = 0; i < TOKENS; i++)
+		if ((right.moving >> i & 1) && right.aux[i] && !left.aux[i] && right.ret > 0) {
+			right.aux[i] = 0;
+			right.ret--;
+		}
+	left.moving = right.moving = 0;
+	return memcmp(&left, &right, sizeof(left)) == 0;
+}
+
 int run_compare(const struct plan *plan, const struct outcome *a, const struct outcome *b)
 {
 	for (uint32_t i = 0; i < plan->count; i++) {
 		if (a->log.state != b->log.state && (i == a->log.now || i == b->log.now) &&
 		    ((a->log.state != LOG_DONE && i == a->log.now) || (b->log.state != LOG_DONE && i == b->log.now)))
 			return i;
-		if (memcmp(&a->log.records[i], &b->log.records[i], sizeof(a->log.records[i])) != 0)
+		if (!same_record(&a->log.records[i], &b->log.records[i]))
 			return i;
 	}
 	return a->log.state != b->log.state || a->status != b->status ? (int)plan->count - 1 : -1;
