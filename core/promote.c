@@ -165,6 +165,7 @@ static void attach(struct conn *c, int side, const struct meeting *m)
 }
 
 #define RARER_MAX 8
+#define GIVE_UP_NS 1000000000 /* a connection younger than that is not given up: its peer may not have run yet */
 
 static void put_off(struct conn *c)
 {
@@ -203,7 +204,8 @@ static void attempt(struct conn *c)
 	bool retry;
 	int met;
 
-	if (c->tries > settings()->promote_tries && !(c->rendezvous && c->rendezvous->fd >= 0)) {
+	if (c->tries > settings()->promote_tries && !(c->rendezvous && c->rendezvous->fd >= 0) &&
+	    clock_realtime() - c->stats->opened_ns > GIVE_UP_NS) {
 		search_end(c);
 		conn_never(c,
 			   c->stats->reason == REASON_SEARCHING ? REASON_PEER_ABSENT : (enum reason)c->stats->reason);

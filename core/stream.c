@@ -23,18 +23,21 @@
 
 /* --- routes --- */
 
+/* Calls that moved bytes. Those that found nothing do not count: one end may poll a million times for each message of the other's. */
 static void count_recv(struct stats_conn *s, ssize_t n)
 {
+	if (n <= 0)
+		return;
 	count_add(&s->recv_calls, 1);
-	if (n > 0)
-		count_add(&s->recv_bytes, (uint64_t)n);
+	count_add(&s->recv_bytes, (uint64_t)n);
 }
 
 static void count_send(struct stats_conn *s, ssize_t n)
 {
+	if (n <= 0)
+		return;
 	count_add(&s->send_calls, 1);
-	if (n > 0)
-		count_add(&s->send_bytes, (uint64_t)n);
+	count_add(&s->send_bytes, (uint64_t)n);
 }
 
 /* No consent and no commit can be under way or come: calls need not be counted. */
@@ -77,9 +80,9 @@ enum route stream_recv_begin(int fd, struct passage *p)
 	return ROUTE_ENGINE;
 }
 
-void stream_recv_plain(const struct passage *p, ssize_t n)
+void stream_recv_plain(const struct passage *p, ssize_t n, bool taken)
 {
-	if (p->conn)
+	if (p->conn && taken)
 		count_recv(p->conn->stats, n);
 }
 
@@ -401,7 +404,7 @@ static bool due_to_look(struct conn *c)
 {
 	uint64_t now;
 
-	if (load_relaxed(&c->shared->tcp_event))
+	if (load_relaxed(&c->shared->tcp_event) || load_relaxed(&conn_peer(c)->closed))
 		return true;
 	now = clock_ticks();
 	if (now < load_relaxed(&c->look_again))
@@ -437,6 +440,13 @@ size_t stream_readable(struct conn *c)
 			waiting += more;
 	}
 	return (size_t)waiting;
+}
+
+void stream_lowat_changed(struct conn *c)
+{
+	if (load_acquire(&c->attached) && (stream_readable(c) >= load_relaxed(&c->shared->recv_lowat) ||
+					   (load_acquire(&conn_peer(c)->tail) & TAIL_FIN)))
+		epoll_mark(c, EPOLLIN | EPOLLRDNORM);
 }
 
 /* Whether the SIZE bytes at its head are all that R will ever hold: the direction went back to TCP behind them. */

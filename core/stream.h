@@ -29,7 +29,7 @@ void stream_recv_end(const struct passage *p, int fd, ssize_t n, bool taken);
 void stream_send_end(const struct passage *p, int fd, ssize_t n, int flags);
 
 /* The same for ROUTE_PLAIN: only counts. */
-void stream_recv_plain(const struct passage *p, ssize_t n);
+void stream_recv_plain(const struct passage *p, ssize_t n, bool taken);
 void stream_send_plain(const struct passage *p, ssize_t n);
 
 /* recv and send as the kernel has them, blocking if the socket and FLAGS say so. Bytes or -errno; SIGPIPE is raised where due.
@@ -51,6 +51,9 @@ int stream_shutdown(struct conn *c, int fd, int how);
 
 /* Takes up to SIZE of the next bytes, without blocking. > 0, 0 at the end, or -errno. */
 ssize_t stream_take(struct conn *c, void *buf, size_t size);
+
+/* SO_RCVLOWAT was set: what it makes readable is news, as for the kernel. */
+void stream_lowat_changed(struct conn *c);
 
 /* Bytes that a read could return now, TCP's and the ring's. */
 size_t stream_readable(struct conn *c);

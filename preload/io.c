@@ -14,24 +14,27 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* Whether a receive with FLAGS takes bytes of the stream. */
+#define TAKEN(flags) (!((flags) & (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE)))
+
 /* The three ways of a receiving call. IOV, COUNT, FLAGS: the call as a recvmsg; KERNEL: the call itself. */
-#define RECEIVE(fd, iov, count, flags, kernel)                                                                \
-	do {                                                                                                  \
-		struct passage passage_;                                                                      \
-		ssize_t n_;                                                                                   \
-		cancellation_point();                                                                         \
-		switch (stream_recv_begin(fd, &passage_)) {                                                   \
-		case ROUTE_PLAIN:                                                                             \
-			n_ = (kernel);                                                                        \
-			stream_recv_plain(&passage_, n_);                                                     \
-			return n_;                                                                            \
-		case ROUTE_KERNEL:                                                                            \
-			n_ = (kernel);                                                                        \
-			stream_recv_end(&passage_, fd, n_, !((flags) & (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE))); \
-			return n_;                                                                            \
-		default:                                                                                      \
-			RETURN(stream_recv(&passage_, fd, iov, count, flags, NULL));                          \
-		}                                                                                             \
+#define RECEIVE(fd, iov, count, flags, kernel)                                       \
+	do {                                                                         \
+		struct passage passage_;                                             \
+		ssize_t n_;                                                          \
+		cancellation_point();                                                \
+		switch (stream_recv_begin(fd, &passage_)) {                          \
+		case ROUTE_PLAIN:                                                    \
+			n_ = (kernel);                                               \
+			stream_recv_plain(&passage_, n_, TAKEN(flags));              \
+			return n_;                                                   \
+		case ROUTE_KERNEL:                                                   \
+			n_ = (kernel);                                               \
+			stream_recv_end(&passage_, fd, n_, TAKEN(flags));            \
+			return n_;                                                   \
+		default:                                                             \
+			RETURN(stream_recv(&passage_, fd, iov, count, flags, NULL)); \
+		}                                                                    \
 	} while (0)
 
 #define SEND(fd, iov, count, flags, kernel)                                    \
@@ -189,11 +192,11 @@ EXPORT ssize_t recvfrom(int fd, void *buf, size_t size, int flags, struct sockad
 	switch (stream_recv_begin(fd, &p)) {
 	case ROUTE_PLAIN:
 		n = real.recvfrom(fd, buf, size, flags, addr, addrlen);
-		stream_recv_plain(&p, n);
+		stream_recv_plain(&p, n, TAKEN(flags));
 		return n;
 	case ROUTE_KERNEL:
 		n = real.recvfrom(fd, buf, size, flags, addr, addrlen);
-		stream_recv_end(&p, fd, n, !(flags & (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE)));
+		stream_recv_end(&p, fd, n, TAKEN(flags));
 		return n;
 	default:
 		RETURN(receive_from(&p, fd, &iov, 1, flags, addr ? addrlen : NULL, NULL));
@@ -223,11 +226,11 @@ EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 	switch (stream_recv_begin(fd, &p)) {
 	case ROUTE_PLAIN:
 		n = real.recvmsg(fd, msg, flags);
-		stream_recv_plain(&p, n);
+		stream_recv_plain(&p, n, TAKEN(flags));
 		return n;
 	case ROUTE_KERNEL:
 		n = real.recvmsg(fd, msg, flags);
-		stream_recv_end(&p, fd, n, !(flags & (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE)));
+		stream_recv_end(&p, fd, n, TAKEN(flags));
 		return n;
 	default:
 		if (flags & MSG_ERRQUEUE) {

@@ -230,7 +230,7 @@ static void note_option(int fd, int level, int name, const void *value, socklen_
 		return;
 	if (name == SO_RCVLOWAT) {
 		store_relaxed(&c->shared->recv_lowat, number < 1 ? 1u : (uint32_t)number);
-		epoll_mark(c, EPOLLIN | EPOLLRDNORM); /* the kernel has it looked at again */
+		stream_lowat_changed(c);
 	}
 	if ((name == SO_RCVTIMEO || name == SO_RCVTIMEO_NEW_NUMBER) && size >= sizeof(struct timeval))
 		store_relaxed(&c->shared->recv_timeout_ns, timeval_ns(value));

@@ -191,7 +191,7 @@ static void *wait_in_thread(void *argument)
 {
 	struct waiter *waiter = argument;
 
-	waiter->ready = epoll_wait(waiter->set, &waiter->event, 1, 400);
+	waiter->ready = epoll_wait(waiter->set, &waiter->event, 1, 1500);
 	return NULL;
 }
 
