@@ -23,6 +23,15 @@ export type Reason = {
 	readonly remedy: string;
 };
 
+/** One row of preload/calls.def or left_out.def. */
+export type Call = {
+	readonly name: string;
+	/** `mapped`: ours; `kernel`: right as libc has it; `unseen`: connections that go through it stay on TCP. */
+	readonly kind: 'mapped' | 'kernel' | 'unseen';
+	/** Empty for mapped ones. */
+	readonly why: string;
+};
+
 /** `struct stats_conn`: one connection as one process saw it. Sizes in bytes, times in ns since 1970 (0: never). */
 export type ConnectionRecord = {
 	readonly state: number;
@@ -67,6 +76,9 @@ export type Native = {
 	/** The value, or the name of an errno: `ENOENT` (no such option), `EINVAL`, `ERANGE`. */
 	optionParse(name: Raw, text: Raw): number | string;
 	reasons(): Reason[];
+	calls(): Call[];
+	/** The RDMA devices that libibverbs knows, or why it cannot be opened. */
+	verbsDevices(): {devices: string[]} | {error: string};
 	/** Throws an Error with `code` when the file exists or has no room. */
 	statsCreate(path: Raw, capacity: number): void;
 	/** Up to `capacity` connections, and how many found no room in the file. */

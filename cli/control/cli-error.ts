@@ -9,19 +9,23 @@ type Details = {
 	readonly remedy: string;
 	readonly exitCode?: number;
 	readonly cause?: unknown;
+	/** For --json: what a program would want to know beside the message. */
+	readonly details?: Readonly<Record<string, unknown>>;
 };
 
 export class CliError extends Error {
 	readonly code: string;
 	readonly remedy: string;
 	readonly exitCode: number;
+	readonly details: Readonly<Record<string, unknown>> | undefined;
 
-	constructor(message: string, {code, remedy, exitCode = exitCodes.failure, cause}: Details) {
+	constructor(message: string, {code, remedy, exitCode = exitCodes.failure, cause, details}: Details) {
 		super(message, cause === undefined ? undefined : {cause});
 		this.name = 'CliError';
 		this.code = code;
 		this.remedy = remedy;
 		this.exitCode = exitCode;
+		this.details = details;
 	}
 }
 

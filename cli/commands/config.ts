@@ -1,0 +1,18 @@
+/** The definition of rsconfig(1). */
+import {type Tool} from '../control/tool/tool.js';
+import {listCommand} from './config/list.js';
+
+export const configTool: Tool = {
+	name: 'rsconfig',
+	summary: 'show, change and check the settings of the accelerator',
+	description: ['Shows, changes and checks the settings that programs started by rsrun read when they start.'],
+	options: {
+		dir: {type: 'string', requiresArg: true, describe: 'Directory of settings instead of /etc/rdma/rsocket'},
+	},
+	commands: [listCommand],
+	exitCodes: [
+		[0, 'Done; nothing was found wrong.'],
+		[1, 'Something was found: faults in a file, or differences.'],
+		[125, 'The command could not be carried out: bad arguments, no permission, a missing file.'],
+	],
+};

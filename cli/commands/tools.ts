@@ -1,0 +1,5 @@
+/** Every tool of the package that is made of a definition: for the manual pages. */
+import {type Tool} from '../control/tool/tool.js';
+import {configTool} from './config.js';
+
+export const tools: readonly Tool[] = [configTool];
