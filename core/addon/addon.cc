@@ -1,6 +1,7 @@
 /* What TypeScript sees of the core: its tables, the report file and the start of a program. Typed in cli/native.ts.
  * Paths, arguments and environment cross as "raw" strings: one character a byte, so that no encoding is lost. */
 #include <cstring>
+#include <dlfcn.h>
 #include <napi.h>
 #include <string>
 #include <sys/wait.h>
@@ -141,6 +142,69 @@ Napi::Value reasons(const Napi::CallbackInfo &info)
 	return table;
 }
 
+/* What the preload does about each function of libc that takes or makes descriptors: written once, in preload. */
+struct call {
+	const char *name, *kind, *why;
+};
+
+#define CALL(type, name, ...) {#name, "mapped", ""},
+#define VCALL(type, name, ...) {#name, "mapped", ""},
+#define OWN(type, name, ...) {#name, "mapped", ""},
+#define ALIAS(type, name, ...) {#name, "mapped", ""},
+#define KERNEL(name, why) {#name, "kernel", why},
+#define UNSEEN(name, why) {#name, "unseen", why},
+const struct call call_table[] = {
+#include "../../preload/calls.def"
+#include "../../preload/left_out.def"
+};
+#undef CALL
+#undef VCALL
+#undef OWN
+#undef ALIAS
+#undef KERNEL
+#undef UNSEEN
+
+Napi::Value calls(const Napi::CallbackInfo &info)
+{
+	Napi::Array table = Napi::Array::New(info.Env());
+
+	for (const struct call &call : call_table) {
+		Napi::Object row = Napi::Object::New(info.Env());
+
+		row.Set("name", call.name);
+		row.Set("kind", call.kind);
+		row.Set("why", call.why);
+		table.Set(table.Length(), row);
+	}
+	return table;
+}
+
+/* {error} or {devices}: the names of the RDMA devices that libibverbs, opened here, knows. */
+Napi::Value verbs_devices(const Napi::CallbackInfo &info)
+{
+	Napi::Object result = Napi::Object::New(info.Env());
+	void *library = dlopen("libibverbs.so.1", RTLD_NOW | RTLD_LOCAL);
+
+	if (!library) {
+		result.Set("error", std::string(dlerror()));
+		return result;
+	}
+	auto list_get = reinterpret_cast<void **(*)(int *)>(dlsym(library, "ibv_get_device_list"));
+	auto list_free = reinterpret_cast<void (*)(void **)>(dlsym(library, "ibv_free_device_list"));
+	auto name = reinterpret_cast<const char *(*)(void *)>(dlsym(library, "ibv_get_device_name"));
+	int count = 0;
+	void **list = list_get && list_free && name ? list_get(&count) : nullptr;
+	Napi::Array devices = Napi::Array::New(info.Env());
+
+	for (int i = 0; list && i < count; i++)
+		devices.Set(static_cast<uint32_t>(i), name(list[i]));
+	if (list)
+		list_free(list);
+	dlclose(library);
+	result.Set("devices", devices);
+	return result;
+}
+
 Napi::Object connection_new(Napi::Env env, const struct stats_conn &conn)
 {
 	Napi::Object row = Napi::Object::New(env);
@@ -256,6 +320,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports)
 	exports.Set("options", Napi::Function::New(env, options));
 	exports.Set("optionParse", Napi::Function::New(env, option_parse_value));
 	exports.Set("reasons", Napi::Function::New(env, reasons));
+	exports.Set("calls", Napi::Function::New(env, calls));
+	exports.Set("verbsDevices", Napi::Function::New(env, verbs_devices));
 	exports.Set("statsCreate", Napi::Function::New(env, stats_create));
 	exports.Set("statsRead", Napi::Function::New(env, stats_read));
 	exports.Set("hasCapabilities", Napi::Function::New(env, has_capabilities));
