@@ -1,4 +1,4 @@
-/* Reads the settings: a directory of one-value files, then RSOCKET_SET. */
+/* Reads the settings: a directory of one-value files, the rules, then RSOCKET_SET. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "config.h"
+#include "rules.h"
 #include "sys.h"
 
 #define CONFIG_DIR "/etc/rdma/rsocket"
@@ -80,24 +81,8 @@ static void file_load(const struct option_info *info, int dirfd, const char *dir
 	setting_store(info, text, source, warn);
 }
 
-static void dir_load(settings_warn_fn *warn)
-{
-	const char *named = secure_getenv("RSOCKET_CONFIG_DIR");
-	const char *dir = named && *named ? named : CONFIG_DIR;
-	int dirfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	if (dirfd < 0) {
-		if (errno != ENOENT)
-			complain(warn, "%s: not a readable directory (error %d); defaults are used", dir, errno);
-		return;
-	}
-	for (size_t i = 0; i < option_count; i++)
-		file_load(&option_table[i], dirfd, dir, warn);
-	sys_close(dirfd);
-}
-
-/* One "key=value" of RSOCKET_SET. */
-static void pair_load(const char *pair, size_t length, settings_warn_fn *warn)
+/* One "key=value". */
+static void pair_load(const char *pair, size_t length, const char *source, settings_warn_fn *warn)
 {
 	char text[2 * VALUE_SIZE];
 	const struct option_info *info;
@@ -106,22 +91,38 @@ static void pair_load(const char *pair, size_t length, settings_warn_fn *warn)
 	if (length == 0)
 		return;
 	if (length >= sizeof(text)) {
-		complain(warn, "RSOCKET_SET: \"%.*s...\" is too long for a setting", VALUE_SIZE, pair);
+		complain(warn, "%s: \"%.*s...\" is too long for a setting", source, VALUE_SIZE, pair);
 		return;
 	}
 	memcpy(text, pair, length);
 	text[length] = '\0';
 	value = strchr(text, '=');
 	if (!value) {
-		complain(warn, "RSOCKET_SET: \"%s\" is not of the form key=value", text);
+		complain(warn, "%s: \"%s\" is not of the form key=value", source, text);
 		return;
 	}
 	*value++ = '\0';
 	info = option_find(text);
 	if (info)
-		setting_store(info, value, "RSOCKET_SET", warn);
+		setting_store(info, value, source, warn);
 	else
-		complain(warn, "RSOCKET_SET: no setting is called \"%s\"", text);
+		complain(warn, "%s: no setting is called \"%s\"", source, text);
+}
+
+/* The files of the directory, then the rules, which may set more. */
+static void dir_load(settings_warn_fn *warn)
+{
+	const char *named = secure_getenv("RSOCKET_CONFIG_DIR");
+	const char *dir = named && *named ? named : CONFIG_DIR;
+	int dirfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (dirfd < 0 && errno != ENOENT)
+		complain(warn, "%s: not a readable directory (error %d); defaults are used", dir, errno);
+	for (size_t i = 0; dirfd >= 0 && i < option_count; i++)
+		file_load(&option_table[i], dirfd, dir, warn);
+	rules_load(dirfd, dir, warn, pair_load);
+	if (dirfd >= 0)
+		sys_close(dirfd);
 }
 
 static void set_load(settings_warn_fn *warn)
@@ -131,7 +132,7 @@ static void set_load(settings_warn_fn *warn)
 	while (set && *set) {
 		size_t length = strcspn(set, ",");
 
-		pair_load(set, length, warn);
+		pair_load(set, length, "RSOCKET_SET", warn);
 		set += length + (set[length] == ',');
 	}
 }

@@ -32,7 +32,7 @@ const struct settings *settings(void);
 /* Called with each complaint: a sentence without newline that names file or variable, what was wrong, the allowed range. */
 typedef void settings_warn_fn(const char *sentence);
 
-/* Reads RSOCKET_CONFIG_DIR (default /etc/rdma/rsocket), then RSOCKET_SET ("key=value,key=value"), which wins.
+/* Reads RSOCKET_CONFIG_DIR (default /etc/rdma/rsocket), then the rules (rules.h), then RSOCKET_SET ("key=value,key=value"), which wins.
  * A malformed or unreadable value is reported through WARN once and its default stays. Allocates nothing, is safe in a constructor. */
 void settings_load(settings_warn_fn *warn);
 

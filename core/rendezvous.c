@@ -7,6 +7,7 @@
 #include "kernel.h"
 #include "log.h"
 #include "process.h"
+#include "rules.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -90,6 +91,17 @@ static int listen_here(struct rendezvous *r)
 	return 0;
 }
 
+/* Whether the rules let the connection leave TCP. */
+static bool allowed(const struct conn *c, const struct tuple *t)
+{
+	struct rule_subject subject = {.is_server = c->accepted,
+				       .family = t->family == AF_INET ? AF_INET : AF_INET6,
+				       .port = c->accepted ? t->local_port : t->peer_port};
+
+	memcpy(subject.peer, t->peer, sizeof subject.peer);
+	return rules_allow(&subject);
+}
+
 struct rendezvous *rendezvous_new(struct conn *c, enum reason *reason, bool *retry)
 {
 	struct rendezvous *r;
@@ -110,6 +122,10 @@ struct rendezvous *rendezvous_new(struct conn *c, enum reason *reason, bool *ret
 	memcpy(c->stats->peer_addr, t.peer, 16);
 	if (settings()->transport == TRANSPORT_SETTING_TCP) {
 		*reason = REASON_SETTING;
+		return NULL;
+	}
+	if (!allowed(c, &t)) {
+		*reason = REASON_RULE;
 		return NULL;
 	}
 	order = memcmp(t.local, t.peer, 16);
