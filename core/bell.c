@@ -142,7 +142,8 @@ int sleeper_init(struct sleeper *s)
 		return (int)error;
 	}
 	s->pages = 0;
-	s->fd = fd;
+	store_release(&s->fd,
+		      fd); /* pairs with sleeper_ring: another thread may ring as soon as it sees a descriptor */
 	return 0;
 }
 
@@ -299,7 +300,7 @@ static int ring(const uint64_t name[2])
 
 void sleeper_ring(const struct sleeper *s)
 {
-	if (s->fd > 0 && bell_can_ring() == 0)
+	if (load_acquire(&s->fd) > 0 && bell_can_ring() == 0)
 		ring(s->name);
 }
 

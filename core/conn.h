@@ -64,11 +64,12 @@ struct reg;
 struct rendezvous;
 
 struct conn {
-	uint32_t generation;  /* odd while in use */
-	uint32_t users;       /* threads inside a critical section that uses this; fetch_add, fetch_sub */
+	uint32_t generation; /* odd while in use */
+	uint32_t users;      /* threads inside a critical section that uses this; fetch_add, fetch_sub */
+	struct conn_shared *
+		shared; /* never NULL once it was used: who looks without holding the connection may meet the next one's */
 	uint32_t descriptors; /* of this process; under the fdtab lock */
-	int fd;               /* one of them */
-	struct conn_shared *shared;
+	int fd;               /* one of them; moves when that one is closed: conn_fd */
 	struct stats_conn *stats;
 
 	/* Kernel calls of this process that are under way: generation above, count below. A reader or writer counts itself
@@ -147,14 +148,19 @@ void conn_reason(struct conn *c, enum reason reason);
 /* Gives up promoting for good. */
 void conn_never(struct conn *c, enum reason reason);
 
+static inline int conn_fd(const struct conn *c)
+{
+	return load_relaxed(&c->fd);
+}
+
 static inline enum stage conn_send_stage(const struct conn *c)
 {
-	return (enum stage)load_acquire(&c->shared->send_stage);
+	return (enum stage)load_acquire(&load_relaxed(&c->shared)->send_stage);
 }
 
 static inline enum stage conn_recv_stage(const struct conn *c)
 {
-	return (enum stage)load_acquire(&c->shared->recv_stage);
+	return (enum stage)load_acquire(&load_relaxed(&c->shared)->recv_stage);
 }
 
 /* Whether a wait for this connection must look at more than the kernel's socket. */

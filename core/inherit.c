@@ -95,7 +95,7 @@ void inherit_unpack(const char *text)
 			if (end == start || data == MAP_FAILED || fd < 0 || fd >= FDTAB_SIZE)
 				break;
 			if (c)
-				fdtab_copy(c->fd, (int)fd);
+				fdtab_copy(conn_fd(c), (int)fd);
 			else
 				c = leftover((int)fd, data, (size_t)st.st_size);
 		}

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <linux/memfd.h>
+#include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -39,14 +40,10 @@ uint64_t clock_realtime(void)
 	return clock_read(CLOCK_REALTIME);
 }
 
-void kernel_init(void)
+static void measure(void)
 {
-	static bool done;
 	uint64_t start_ns = clock_monotonic(), start = clock_ticks(), elapsed, cpus[128] = {0};
 
-	if (done)
-		return;
-	done = true;
 	/* 50 us give the tick rate to about one percent, which is enough to bound a spin. */
 	do
 		elapsed = clock_monotonic() - start_ns;
@@ -62,6 +59,13 @@ void kernel_init(void)
 		for (long i = 0; i < bytes / 8; i++)
 			spin_cpus += __builtin_popcountll(cpus[i]);
 	}
+}
+
+void kernel_init(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, measure);
 }
 
 bool kernel_random(void *buf, size_t size)

@@ -33,7 +33,7 @@ short conn_revents(struct conn *c, short events, size_t lowat)
 	recv = conn_recv_stage(c);
 	if (load_relaxed(&c->shared->tcp_event) || !settled || recv != STAGE_RING || send != STAGE_RING ||
 	    (events & POLLPRI)) {
-		int k = kernel_poll_now(c->fd, POLLIN | POLLOUT | POLLPRI | POLLRDHUP | POLLRDNORM | POLLWRNORM);
+		int k = kernel_poll_now(conn_fd(c), POLLIN | POLLOUT | POLLPRI | POLLRDHUP | POLLRDNORM | POLLWRNORM);
 
 		if (k < 0)
 			return POLLNVAL;
@@ -165,7 +165,7 @@ static int wait_sleep(struct conn *c, int fd, short events, size_t lowat, uint64
 	uint32_t generation = c->generation;
 	bool bell = c->link && thread_ready_to_sleep() == 0 && sleeper_bell(&self->sleeper, c->link->own, false) >= 0,
 	     rung;
-	struct pollfd fds[2] = {{.fd = load_relaxed(&c->fd)}, {.events = POLLIN}};
+	struct pollfd fds[2] = {{.fd = conn_fd(c)}, {.events = POLLIN}};
 	struct timespec timeout;
 	int64_t left_ns = FOREVER;
 	uint32_t pages = 0;

@@ -142,10 +142,10 @@ static void attach(struct conn *c, int side, const struct meeting *m)
 
 	if (settings()->polling_time)
 		kernel_init();
-	store_relaxed(&s->nonblock, (kernel_fcntl(c->fd, F_GETFL, 0) & O_NONBLOCK) != 0);
-	store_relaxed(&s->recv_timeout_ns, timeout_ns(c->fd, SO_RCVTIMEO));
-	store_relaxed(&s->send_timeout_ns, timeout_ns(c->fd, SO_SNDTIMEO));
-	kernel_getsockopt(c->fd, SOL_SOCKET, SO_RCVLOWAT, &lowat, &size);
+	store_relaxed(&s->nonblock, (kernel_fcntl(conn_fd(c), F_GETFL, 0) & O_NONBLOCK) != 0);
+	store_relaxed(&s->recv_timeout_ns, timeout_ns(conn_fd(c), SO_RCVTIMEO));
+	store_relaxed(&s->send_timeout_ns, timeout_ns(conn_fd(c), SO_SNDTIMEO));
+	kernel_getsockopt(conn_fd(c), SOL_SOCKET, SO_RCVLOWAT, &lowat, &size);
 	store_relaxed(&s->recv_lowat, lowat < 1 ? 1u : (uint32_t)lowat);
 	c->channel = m->channel;
 	c->channel_size = m->channel_size;
@@ -170,19 +170,19 @@ static void attach(struct conn *c, int side, const struct meeting *m)
 static void put_off(struct conn *c)
 {
 	uint32_t rarer;
-	uint64_t calls = c->stats->recv_calls + c->stats->send_calls,
-		 bytes = c->stats->recv_bytes + c->stats->send_bytes;
+	uint64_t calls = load_relaxed(&c->stats->recv_calls) + load_relaxed(&c->stats->send_calls),
+		 bytes = load_relaxed(&c->stats->recv_bytes) + load_relaxed(&c->stats->send_bytes);
 	/* Someone is there, and only has to make a call of its own: look soon, and as long as it takes. */
 	if (c->rendezvous && c->rendezvous->fd >= 0) {
-		c->next_calls = calls + (1ull << (c->looks < 8 ? c->looks / 2 : 4));
-		c->next_bytes = bytes + (uint64_t)settings()->promote_after_bytes;
+		store_relaxed(&c->next_calls, calls + (1ull << (c->looks < 8 ? c->looks / 2 : 4)));
+		store_relaxed(&c->next_bytes, bytes + (uint64_t)settings()->promote_after_bytes);
 		c->looks++;
 		return;
 	}
 	/* Nobody yet: ever more rarely, up to a point: a peer may be inside one very long call. */
 	rarer = c->tries < RARER_MAX ? c->tries : RARER_MAX;
-	c->next_calls = calls + ((uint64_t)settings()->promote_after_calls << rarer);
-	c->next_bytes = bytes + ((uint64_t)settings()->promote_after_bytes << rarer);
+	store_relaxed(&c->next_calls, calls + ((uint64_t)settings()->promote_after_calls << rarer));
+	store_relaxed(&c->next_bytes, bytes + ((uint64_t)settings()->promote_after_bytes << rarer));
 	c->tries++;
 }
 
@@ -224,7 +224,7 @@ static void attempt(struct conn *c)
 		return;
 	}
 	if (!c->rendezvous) {
-		if (has_feature(c->fd)) {
+		if (has_feature(conn_fd(c))) {
 			conn_never(c, REASON_SOCKET_FEATURE);
 			return;
 		}
@@ -296,7 +296,7 @@ static bool kernel_calls_under_way(const struct conn *c, const uint64_t *counter
 /* The first direction that leaves TCP. */
 static void promoted(struct conn *c)
 {
-	if (!c->stats->promoted_ns)
+	if (!load_relaxed(&c->stats->promoted_ns))
 		store_relaxed(&c->stats->promoted_ns, clock_realtime());
 	conn_reason(c, REASON_PROMOTED);
 }
@@ -312,11 +312,11 @@ void promote_consent(struct conn *c)
 		return;
 	if (!compare_swap(&c->shared->recv_stage, &stage, STAGE_MOVING))
 		return;
-	if (kernel_calls_under_way(c, &c->kernel_readers) || !established(c->fd))
+	if (kernel_calls_under_way(c, &c->kernel_readers) || !established(conn_fd(c)))
 		goto not_now;
 	/* A reader that was on its way when an earlier consent was put off may be reading right now. */
 	shared_lock_take(&c->shared->recv_lock);
-	error = promote_read(c->fd, &position);
+	error = promote_read(conn_fd(c), &position);
 	counted = load_acquire(&c->shared->recv_kernel);
 	shared_lock_drop(&c->shared->recv_lock);
 	if (error < 0)
@@ -345,7 +345,7 @@ static bool corked(struct conn *c)
 	socklen_t size = sizeof value;
 
 	return load_relaxed(&c->corked) ||
-	       (kernel_getsockopt(c->fd, IPPROTO_TCP, TCP_CORK, &value, &size) == 0 && value);
+	       (kernel_getsockopt(conn_fd(c), IPPROTO_TCP, TCP_CORK, &value, &size) == 0 && value);
 }
 
 bool promote_commit(struct conn *c)
@@ -356,8 +356,8 @@ bool promote_commit(struct conn *c)
 	    conn_send_stage(c) != STAGE_TCP || load_relaxed(&process_filtered) || !conn_sole_holder(c))
 		return false;
 	exchange(&c->send_gate, 1);
-	if (kernel_calls_under_way(c, &c->kernel_writers) || corked(c) || !established(c->fd) ||
-	    promote_written(c->fd, &x) < 0)
+	if (kernel_calls_under_way(c, &c->kernel_writers) || corked(c) || !established(conn_fd(c)) ||
+	    promote_written(conn_fd(c), &x) < 0)
 		goto not_now;
 	if (x != load_acquire(&c->shared->send_kernel)) {
 		conn_never(c, REASON_FOREIGN_IO);

@@ -89,6 +89,15 @@ static struct conn *conn_alloc(void)
 	return c;
 }
 
+/* Threads that do not hold the connection may be looking at the memory's former life: words, not bytes. */
+static void clear_words(void *p, size_t size)
+{
+	for (uint64_t *word = p, *end = word + size / sizeof *word; word < end; word++)
+		store_relaxed(word, 0);
+}
+_Static_assert(sizeof(struct conn) % 8 == 0 && offsetof(struct conn, descriptors) % 8 == 0, "cleared by words");
+_Static_assert(sizeof(struct conn_shared) % 8 == 0, "cleared by words");
+
 struct conn *conn_new(int fd, bool accepted)
 {
 	struct conn *c = NULL;
@@ -115,14 +124,14 @@ struct conn *conn_new(int fd, bool accepted)
 		critical_exit();
 		return NULL;
 	}
-	memset(shared, 0, sizeof *shared);
+	clear_words(shared, sizeof *shared);
 	store_relaxed(&shared->holder[0], process_pid());
 	generation = c->generation + 1;
 	/* Not `users`: threads that look at an older generation count themselves in and out. */
-	memset((char *)c + kept, 0, sizeof *c - kept);
-	c->shared = shared;
+	clear_words((char *)c + kept, sizeof *c - kept);
+	store_relaxed(&c->shared, shared);
 	c->stats = &shared->stats;
-	c->fd = fd;
+	store_relaxed(&c->fd, fd);
 	c->descriptors = 1;
 	c->accepted = accepted;
 	c->next_calls = (uint64_t)settings()->promote_after_calls;
@@ -146,7 +155,7 @@ void conn_opened(struct conn *c)
 	record = stats_conn_new();
 	if (record)
 		store_release(&c->stats, record);
-	stats_conn_open(c->stats, c->fd, (int)c->accepted);
+	stats_conn_open(c->stats, conn_fd(c), (int)c->accepted);
 }
 
 struct conn *conn_get(int fd)
@@ -157,7 +166,7 @@ struct conn *conn_get(int fd)
 		if (!c)
 			return NULL;
 		critical_enter();
-		thread_self.waiting = NULL; /* a longjmp may have left it */
+		store_relaxed(&thread_self.waiting, NULL); /* a longjmp may have left it */
 		fetch_add(&c->users, 1);
 		if (__builtin_expect(fdtab_conn(fd) == c, 1)) {
 			if (__builtin_expect(process_forked_unseen(), 0))
@@ -250,7 +259,7 @@ void conn_reason(struct conn *c, enum reason reason)
 	if (load_relaxed(&c->stats->reason) == reason)
 		return;
 	store_relaxed(&c->stats->reason, reason);
-	log_at(LOG_DEBUG, "descriptor %d: %s", c->fd, reason_table[reason].code);
+	log_at(LOG_DEBUG, "descriptor %d: %s", conn_fd(c), reason_table[reason].code);
 }
 
 void conn_never(struct conn *c, enum reason reason)
@@ -317,10 +326,10 @@ void conn_reset(struct conn *c, enum reason reason)
 	if (load_relaxed(&c->never) && load_relaxed(&c->stats->reason) == reason)
 		return;
 	conn_never(c, reason);
-	log_at(LOG_WARN, "descriptor %d: connection reset: %s", c->fd, reason_table[reason].text);
+	log_at(LOG_WARN, "descriptor %d: connection reset: %s", conn_fd(c), reason_table[reason].text);
 	/* Connecting to nothing aborts a TCP connection at once: RST to the peer, the descriptor stays. */
-	kernel_setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
-	sys_call3(SYS_connect, c->fd, &nobody, sizeof nobody);
+	kernel_setsockopt(conn_fd(c), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+	sys_call3(SYS_connect, conn_fd(c), &nobody, sizeof nobody);
 	store_release(&c->shared->tcp_event, 1);
 	thread_wake_waiters(c);
 }
@@ -333,7 +342,7 @@ static bool fin_received(const struct conn *c)
 
 	if (!load_relaxed(&c->shared->shut_recv))
 		return true;
-	kernel_getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &state, &size);
+	kernel_getsockopt(conn_fd(c), IPPROTO_TCP, TCP_INFO, &state, &size);
 	return state == TCP_STATE_CLOSE_WAIT || state == TCP_STATE_LAST_ACK || state == TCP_STATE_CLOSING;
 }
 
@@ -361,8 +370,8 @@ int conn_note_end(struct conn *c, int revents, bool asked)
 		return revents;
 	/* An idle TCP socket cannot tell a close from a half-close: one byte gets the RST that our bytes would have got. */
 	if (!exchange(&c->shared->probed, 1))
-		kernel_sendto(c->fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
-	return kernel_poll_now(c->fd, POLLIN | POLLOUT | POLLPRI | POLLRDHUP | POLLRDNORM | POLLWRNORM);
+		kernel_sendto(conn_fd(c), "", 1, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
+	return kernel_poll_now(conn_fd(c), POLLIN | POLLOUT | POLLPRI | POLLRDHUP | POLLRDNORM | POLLWRNORM);
 }
 
 int conn_error(struct conn *c, int error)
@@ -382,14 +391,14 @@ static void publish_end(struct conn *c)
 	/* Under a filter the kernel's close must do: what was promoted went back to TCP before it was installed. */
 	if (!load_acquire(&c->attached) || load_relaxed(&process_filtered))
 		return;
-	kernel_getsockopt(c->fd, SOL_SOCKET, SO_LINGER, &linger, &size);
+	kernel_getsockopt(conn_fd(c), SOL_SOCKET, SO_LINGER, &linger, &size);
 	unread = stream_readable(c) > 0; /* TCP's, for which the kernel resets by itself, and the ring's */
 	store_release(&conn_own(c)->closed, 1);
 	if (unread && !(linger.l_onoff && linger.l_linger == 0)) {
 		/* As TCP: closing with unread bytes is a reset. */
 		linger.l_onoff = 1;
 		linger.l_linger = 0;
-		kernel_setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+		kernel_setsockopt(conn_fd(c), SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
 	}
 	if (load_relaxed(&c->reset) || (linger.l_onoff && linger.l_linger == 0))
 		return; /* the kernel's RST says it all */
@@ -475,7 +484,7 @@ void conn_orphan_end(struct conn *c)
 
 	if (load_acquire(&c->users) || thread_waits_for(c) || !compare_swap(&c->orphan, &waiting, 2))
 		return;
-	kept = c->fd;
+	kept = conn_fd(c);
 	conn_end(c);
 	own_fd_close(kept);
 }
@@ -489,7 +498,7 @@ void conn_close(struct conn *c, int fd)
 	if (fdtab_conn(fd) == c) {
 		fdtab_set(fd, FD_NONE, NULL);
 		last = --c->descriptors == 0;
-		if (!last && c->fd == fd)
+		if (!last && conn_fd(c) == fd)
 			for (int i = 0; i <= fdtab_top(); i++)
 				if (fdtab_conn(i) == c) {
 					store_relaxed(&c->fd, i);
@@ -507,7 +516,7 @@ void conn_each(void (*fn)(struct conn *c, void *arg), void *arg)
 	for (int fd = 0; fd <= fdtab_top(); fd++) {
 		struct conn *c = fdtab_conn(fd);
 
-		if (c && load_relaxed(&c->fd) == fd)
+		if (c && conn_fd(c) == fd)
 			fn(c, arg);
 	}
 }

@@ -174,7 +174,7 @@ static ssize_t broken(struct conn *c)
 	int error = 0;
 	socklen_t size = sizeof error;
 
-	if (kernel_getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error)
+	if (kernel_getsockopt(conn_fd(c), SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error)
 		return -conn_error(c, error);
 	return -EPIPE;
 }
@@ -208,7 +208,7 @@ static ssize_t kernel_pull(struct conn *c, const struct iov_walk *to, size_t max
 	struct msghdr msg = {.msg_iov = iov};
 
 	msg.msg_iovlen = (size_t)walk_iov(to, max < to->left ? max : to->left, iov, 16);
-	return kernel_recvmsg(c->fd, &msg, (flags & (MSG_PEEK | MSG_TRUNC)) | MSG_DONTWAIT);
+	return kernel_recvmsg(conn_fd(c), &msg, (flags & (MSG_PEEK | MSG_TRUNC)) | MSG_DONTWAIT);
 }
 
 /* Of SIZE bytes that TCP holds, those from before X: what comes after it belongs behind the ring's bytes, if the peer has already
@@ -256,7 +256,7 @@ bool stream_settle(struct conn *c)
 	position = load_acquire(&c->shared->recv_kernel);
 	if (position < WORD_POSITION(word)) {
 		/* Another reader may have taken the last bytes and not counted them yet: the kernel knows. */
-		if (promote_read(c->fd, &position) < 0 || position < WORD_POSITION(word))
+		if (promote_read(conn_fd(c), &position) < 0 || position < WORD_POSITION(word))
 			return false;
 	}
 	if (position > WORD_POSITION(word)) {
@@ -266,7 +266,7 @@ bool stream_settle(struct conn *c)
 	if (compare_swap(&c->shared->recv_stage, &moving, STAGE_RING)) {
 		store_relaxed(&c->stats->recv_transport, TRANSPORT_SHM);
 		conn_reason(c, REASON_PROMOTED);
-		if (!c->stats->promoted_ns)
+		if (!load_relaxed(&c->stats->promoted_ns))
 			store_relaxed(&c->stats->promoted_ns, clock_realtime());
 		epoll_sync(c);
 	}
@@ -300,15 +300,15 @@ static bool at_mark(struct conn *c)
 {
 	int mark = 0;
 
-	return kernel_ioctl(c->fd, SIOCATMARK, &mark) == 0 && mark;
+	return kernel_ioctl(conn_fd(c), SIOCATMARK, &mark) == 0 && mark;
 }
 
 /* A receive that has bytes already leaves TCP's error, which the kernel tells once, to the next call. */
 static bool only_error_left(struct conn *c)
 {
-	int waiting = 0, revents = kernel_poll_now(c->fd, 0);
+	int waiting = 0, revents = kernel_poll_now(conn_fd(c), 0);
 
-	return revents > 0 && (revents & POLLERR) && kernel_ioctl(c->fd, SIOCINQ, &waiting) == 0 && waiting == 0;
+	return revents > 0 && (revents & POLLERR) && kernel_ioctl(conn_fd(c), SIOCINQ, &waiting) == 0 && waiting == 0;
 }
 
 /* The next bytes, from whoever has them, without blocking; moves TO on. STARTED: the call has some already. > 0, 0 at the end, or
@@ -373,7 +373,7 @@ ssize_t stream_take(struct conn *c, void *buf, size_t size)
 static ssize_t pull_end(struct conn *c, struct iov_walk *to, int flags, bool started)
 {
 	char byte;
-	int revents = kernel_poll_now(c->fd, POLLIN | POLLRDHUP);
+	int revents = kernel_poll_now(conn_fd(c), POLLIN | POLLRDHUP);
 	ssize_t n;
 
 	if (revents <= 0)
@@ -384,7 +384,7 @@ static ssize_t pull_end(struct conn *c, struct iov_walk *to, int flags, bool sta
 		return n;
 	if (started)
 		return revents & (POLLRDHUP | POLLERR | POLLHUP) ? 0 : -EAGAIN;
-	n = kernel_recv(c->fd, &byte, 1, MSG_DONTWAIT);
+	n = kernel_recv(conn_fd(c), &byte, 1, MSG_DONTWAIT);
 	if (n < 0)
 		return -conn_error(c, (int)-n);
 	if (n == 0 && load_relaxed(&c->shared->probed)) {
@@ -421,7 +421,7 @@ size_t stream_readable(struct conn *c)
 	ssize_t n;
 
 	if (stage != STAGE_RING) {
-		kernel_ioctl(c->fd, SIOCINQ, &waiting);
+		kernel_ioctl(conn_fd(c), SIOCINQ, &waiting);
 		if (stage != STAGE_MOVING)
 			return (size_t)waiting;
 		word = load_acquire(conn_recv_word(c));
@@ -436,7 +436,7 @@ size_t stream_readable(struct conn *c)
 	if (stage == STAGE_RING && (flags & TAIL_CLOSED)) {
 		int more = 0;
 
-		if (kernel_ioctl(c->fd, SIOCINQ, &more) == 0)
+		if (kernel_ioctl(conn_fd(c), SIOCINQ, &more) == 0)
 			waiting += more;
 	}
 	return (size_t)waiting;
@@ -500,7 +500,7 @@ static ssize_t peek(struct conn *c, struct iov_walk to, int flags)
 				iov_walk_skip(&to, (size_t)rest);
 		}
 		if (more == -EAGAIN && to.left == start) {
-			int revents = kernel_poll_now(c->fd, POLLIN | POLLRDHUP);
+			int revents = kernel_poll_now(conn_fd(c), POLLIN | POLLRDHUP);
 
 			if (revents > 0) {
 				store_relaxed(&c->shared->tcp_event, 1);
@@ -644,7 +644,7 @@ ssize_t stream_recv(const struct passage *p, int fd, const struct iovec *iov, in
 		if (flags & (MSG_OOB | MSG_ERRQUEUE)) {
 			struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)count};
 
-			n = kernel_recvmsg(c->fd, &msg, flags | MSG_DONTWAIT);
+			n = kernel_recvmsg(conn_fd(c), &msg, flags | MSG_DONTWAIT);
 			if (out_flags)
 				*out_flags = msg.msg_flags;
 		} else if (to.left == 0) {
@@ -686,7 +686,7 @@ static ssize_t send_check(struct conn *c)
 		if (!due_to_look(c))
 			return 0;
 	}
-	revents = kernel_poll_now(c->fd, POLLRDHUP);
+	revents = kernel_poll_now(conn_fd(c), POLLRDHUP);
 	if (revents & (POLLERR | POLLHUP))
 		return broken(c);
 	conn_note_end(c, revents, true);
@@ -721,7 +721,7 @@ static ssize_t push(struct conn *c, struct iov_walk *from)
 			return n;
 	}
 	msg.msg_iovlen = (size_t)walk_iov(from, from->left, iov, 16);
-	n = kernel_sendmsg(c->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+	n = kernel_sendmsg(conn_fd(c), &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (n > 0)
 		iov_walk_skip(from, (size_t)n);
 	return n;
@@ -755,7 +755,7 @@ ssize_t stream_send(const struct passage *p, int fd, const struct iovec *iov, in
 
 	/* Nothing to send: the kernel's answer moves no byte. */
 	if (n == 0 && from.left == 0)
-		n = kernel_sendto(c->fd, NULL, 0, flags | MSG_NOSIGNAL, NULL, 0);
+		n = kernel_sendto(conn_fd(c), NULL, 0, flags | MSG_NOSIGNAL, NULL, 0);
 	while (n >= 0 && from.left) {
 		bool room;
 
@@ -823,7 +823,7 @@ static ssize_t push_from(struct conn *c, int in_fd, off_t *offset, size_t size)
 /* Through a buffer, once the direction is back on TCP. */
 static ssize_t push_from_kernel(struct conn *c, int in_fd, off_t *offset, size_t size)
 {
-	ssize_t n = sys_call4(SYS_sendfile, c->fd, in_fd, offset, size);
+	ssize_t n = sys_call4(SYS_sendfile, conn_fd(c), in_fd, offset, size);
 
 	return n;
 }

@@ -1,6 +1,8 @@
 /* fork: a child uses its parent's connection, both do, servers fork before and after accept. */
 #include "kit.h"
 
+#include <stdatomic.h>
+
 CASE(child_uses_the_connection, tiny, tcp)
 {
 	struct pair pair = PAIR;
@@ -428,7 +430,7 @@ CASE(server_forks_after_accept, tiny, tcp)
 
 struct traffic {
 	int fd;
-	volatile bool stop;
+	atomic_bool stop;
 	uint64_t at;
 };
 

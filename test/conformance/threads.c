@@ -1,6 +1,8 @@
 /* Threads on one connection, and descriptor numbers that travel between threads. */
 #include "kit.h"
 
+#include <stdatomic.h>
+
 struct reader {
 	int fd;
 	uint64_t counts[256], total;
@@ -318,7 +320,7 @@ CASE(numbers_wander_between_threads, tiny, tcp)
 }
 
 /* One thread closes numbers under the others' feet: calls fail or work, nothing hangs, no bytes go astray. */
-static volatile bool churn_over;
+static atomic_bool churn_over;
 
 static void *wait_on_whatever(void *argument)
 {
@@ -358,7 +360,7 @@ CASE(numbers_closed_under_other_threads, tiny, tcp)
 /* A pool of threads on one set, one-shot: each connection is served by one thread at a time. */
 struct pool {
 	int set;
-	volatile bool stop;
+	atomic_bool stop;
 };
 
 static void *pool_worker(void *argument)

@@ -24,7 +24,7 @@ static void *thread_main(void *argument)
 {
 	struct thread *thread = argument;
 
-	thread->tid = (pid_t)syscall(SYS_gettid);
+	__atomic_store_n(&thread->tid, (pid_t)syscall(SYS_gettid), __ATOMIC_RELAXED);
 	return thread->run(thread->argument);
 }
 
@@ -44,11 +44,13 @@ void *thread_join(struct thread *thread)
 
 void thread_await_asleep(struct thread *thread)
 {
-	for (int i = 0; !thread->tid; i++) {
+	pid_t tid;
+
+	for (int i = 0; !(tid = __atomic_load_n(&thread->tid, __ATOMIC_RELAXED)); i++) {
 		CHECK(i < 5000);
 		kit_sleep_ms(1);
 	}
-	kit_await_asleep(thread->tid);
+	kit_await_asleep(tid);
 }
 
 char **kit_program_argv(const char *name, const char *a, const char *b, const char *c, const char *d)
