@@ -1,0 +1,144 @@
+/** `rscheck fallback` */
+import {withLibrary} from '../../control/check/borrow-library.js';
+import {findListeningPort} from '../../control/check/find-owner.js';
+import {findMissing, searchPath} from '../../control/check/find-missing.js';
+import {type Mode} from '../../control/check/modes.js';
+import {Stage, type Ended} from '../../control/check/stage.js';
+import {checkSetting} from '../../control/check-setting.js';
+import {CliError} from '../../control/cli-error.js';
+import {type Connection} from '../../control/describe-connection.js';
+import {formatTable} from '../../control/format-table.js';
+import {defineCommand, type Context} from '../../control/tool/tool.js';
+
+type Mix = {
+	readonly mode: Mode;
+	readonly status: number | string;
+	readonly isSame: boolean;
+	readonly differences: readonly string[];
+	readonly ends: number;
+	readonly promoted: number;
+	readonly reasons: readonly string[];
+};
+
+const allMixes: readonly Mode[] = ['plain', 'both', 'server', 'client'];
+const names: Readonly<Record<Mode, string>> = {plain: 'plain', both: 'both ends', server: 'server only', client: 'client only'};
+
+export const fallbackCommand = defineCommand({
+	command: 'fallback',
+	describe: 'Runs a server and a client plain, both, and each alone under the toolkit, and compares',
+	description: [
+		'Written as: rscheck fallback -- server command -- client command. {port} in both is a free port. The server is ready once it listens; it is ended after the client. What the client writes to standard output and its exit code must be the same in all four mixes.',
+	],
+	options: {
+		ignore: {type: 'string', array: true, requiresArg: true, describe: 'A regular expression: parts of the output that may differ'},
+		set: {type: 'string', array: true, requiresArg: true, describe: 'A setting (key=value) for the preloaded ends'},
+		timeout: {type: 'string', default: '60', requiresArg: true, describe: 'Seconds that the client may take'},
+	},
+	examples: [['$0 fallback -- redis-server --port {port} -- redis-cli -p {port} ping', 'the four mixes of redis']],
+	json: '{mixes[]: {mode, status, isSame, differences[], ends, promoted, reasons[]}, isSame}',
+	exitCodes: [[0, 'All four are the same.'], [1, 'Something differs.']],
+	async run(args, context) {
+		const [server, client] = splitCommands(args['--'] ?? []);
+		const path = searchPath({}, context.env['PATH'] ?? '/usr/bin:/bin');
+		const missing = findMissing({
+			name: 'fallback', about: '', packages: {}, start: [{run: server, ready: {}}], exercise: [{name: 'client', run: client}], verify: {}, promotes: 1,
+		}, path, '');
+		if (missing !== undefined) {
+			throw new CliError(missing, {code: 'not-found', remedy: 'Check the spelling, install the program, or give its path.', exitCode: 127});
+		}
+
+		const ignore = (args.ignore ?? []).map(text => parsePattern(text));
+		const settings = (args.set ?? []).map(pair => checkSetting(pair, context.native)).join(',');
+		const mixes = await withLibrary(async library => runMixes({
+			server, client, ignore, open: async mode => Stage.open({
+				mode, settings, library, native: context.native, ports: {port: 0}, words: {}, searchPath: path, stopSignal: 'SIGTERM',
+				readyTimeoutMs: 30_000, stepTimeoutMs: Number(args.timeout) * 1000 || 60_000, signal: context.signal,
+			}),
+		}));
+		const isSame = mixes.every(mix => mix.isSame);
+		if (context.isJson) {
+			context.printJson({mixes, isSame});
+		} else {
+			print(mixes, context);
+		}
+
+		return isSame ? 0 : 1;
+	},
+});
+
+function splitCommands(words: readonly string[]): [string[], string[]] {
+	const separator = words.indexOf('--');
+	const server = words.slice(0, Math.max(0, separator));
+	const client = words.slice(separator + 1);
+	if (server.length === 0 || client.length === 0) {
+		throw new CliError('two commands are needed', {code: 'usage', remedy: 'Write: rscheck fallback -- server command -- client command.'});
+	}
+
+	return [server, client];
+}
+
+function parsePattern(text: string): RegExp {
+	try {
+		return new RegExp(text, 'gmu');
+	} catch (error) {
+		throw new CliError(`"${text}" is no regular expression`, {code: 'pattern', cause: error, remedy: 'See the syntax of JavaScript; quote it for the shell.'});
+	}
+}
+
+type Run = {
+	readonly server: readonly string[];
+	readonly client: readonly string[];
+	readonly ignore: readonly RegExp[];
+	readonly open: (mode: Mode) => Promise<Stage>;
+};
+
+async function runMixes({server, client, ignore, open}: Run): Promise<Mix[]> {
+	const mixes: Mix[] = [];
+	let oracle: Ended | undefined;
+	for (const mode of allMixes) {
+		// eslint-disable-next-line no-await-in-loop
+		const stage = await open(mode);
+		try {
+			// eslint-disable-next-line no-await-in-loop
+			await serve(stage, server);
+			// eslint-disable-next-line no-await-in-loop
+			const ended = await stage.run('client', {run: client});
+			const cleaned = {...ended, stdout: ignore.reduce((text, pattern) => text.replaceAll(pattern, ''), ended.stdout)};
+			oracle ??= cleaned;
+			// eslint-disable-next-line no-await-in-loop
+			await stage.stop();
+			mixes.push(describeMix(mode, cleaned, oracle, stage.connections()));
+		} finally {
+			// eslint-disable-next-line no-await-in-loop
+			await stage.close();
+		}
+	}
+
+	return mixes;
+}
+
+async function serve(stage: Stage, run: readonly string[]): Promise<void> {
+	try {
+		await stage.serveAnywhere({run}, findListeningPort);
+	} catch (error) {
+		throw new CliError(error instanceof Error ? error.message : String(error), {code: 'server', cause: error, remedy: 'The server must stay in the foreground and listen on TCP.'});
+	}
+}
+
+function describeMix(mode: Mode, {status, stdout}: Ended, oracle: Ended, connections: readonly Connection[]): Mix {
+	const differences = [
+		...(status === oracle.status ? [] : [`exit code ${status} instead of ${oracle.status}`]),
+		...(stdout === oracle.stdout ? [] : ['another output']),
+	];
+	return {
+		mode, status, isSame: differences.length === 0, differences, ends: connections.length,
+		promoted: connections.filter(({isPromoted}) => isPromoted).length, reasons: [...new Set(connections.map(({reason}) => reason))],
+	};
+}
+
+function print(mixes: readonly Mix[], context: Context): void {
+	const rows = mixes.map(({mode, status, isSame, differences, ends, promoted, reasons}) => [
+		names[mode], String(status), mode === 'plain' ? 'oracle' : isSame ? 'same' : differences.join(', '), `${promoted}/${ends}`, reasons.join(', '),
+	]);
+	context.print(formatTable(['mix', 'exit code', 'compared', 'promoted', 'reasons'], rows, new Set()).join('\n'));
+}

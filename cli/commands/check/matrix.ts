@@ -1,0 +1,122 @@
+/** `rscheck matrix` */
+import {writeFileSync} from 'node:fs';
+import {availableParallelism, homedir, hostname, release} from 'node:os';
+import path from 'node:path';
+import {withLibrary} from '../../control/check/borrow-library.js';
+import {
+	countStatuses, formatMatrix, formats, type Format, type Results,
+} from '../../control/check/format-matrix.js';
+import {loadManifests, type Manifest} from '../../control/check/manifest.js';
+import {modes} from '../../control/check/modes.js';
+import {Progress} from '../../control/check/progress.js';
+import {runMatrix, type Plan} from '../../control/check/run-matrix.js';
+import {checkSetting} from '../../control/check-setting.js';
+import {CliError} from '../../control/cli-error.js';
+import {defineCommand, type Context} from '../../control/tool/tool.js';
+import {writeFully} from '../../control/write-fully.js';
+
+const transports = ['auto', 'shm', 'tcp'] as const;
+
+export const matrixCommand = defineCommand({
+	command: 'matrix [apps...]',
+	describe: 'Runs applications with and without the toolkit and compares what they do',
+	description: [
+		'Each application is described by a manifest (config/app.schema.json): how to start it, when it is ready, how to exercise it, what that must give on plain TCP, how to stop it. It is run on plain TCP, then with both ends, the server alone and the client alone under the toolkit, over each transport; every output and exit code must be the same. Programs that are not installed are skipped, and said to be.',
+	],
+	positionals: {apps: {type: 'string', array: true, describe: 'Names of our manifests, files, or directories of files; without: all of ours'}},
+	options: {
+		mode: {choices: modes, array: true, requiresArg: true, describe: 'Which ends run under the toolkit; all three if not said'},
+		transport: {choices: transports, array: true, requiresArg: true, describe: 'Transports to go through; auto and tcp if not said'},
+		set: {type: 'string', array: true, requiresArg: true, describe: 'A setting (key=value) for every run'},
+		format: {choices: formats, default: 'table' as const, requiresArg: true, describe: 'What goes to standard output'},
+		output: {type: 'string', array: true, requiresArg: true, describe: 'Also writes FORMAT:FILE'},
+		jobs: {type: 'string', requiresArg: true, describe: 'Runs at once; as many as processors if not said'},
+		retries: {type: 'string', default: '0', requiresArg: true, describe: 'How often a run that is not the same is tried again'},
+		timeout: {type: 'string', default: '60', requiresArg: true, describe: 'Seconds that a step may take'},
+		'npm-dir': {type: 'string', requiresArg: true, describe: 'Where npm packages are installed; ~/.cache/rsocket if not said'},
+		'require-promotion': {type: 'boolean', describe: 'Fails when less is promoted than a manifest says'},
+		'require-all': {type: 'boolean', describe: 'Fails when something is skipped'},
+		list: {type: 'boolean', describe: 'Lists the applications'},
+	},
+	examples: [
+		['$0 matrix redis nginx', 'two applications'],
+		['$0 matrix ./my-app.json --mode both', 'an application of your own'],
+		['$0 matrix --output junit:results.xml --output html:matrix.html', 'everything, for continuous integration'],
+	],
+	json: '{startedAt, durationMs, machine, counts: {same, unpromoted, differs, broken, skipped}, cells[]: {app, mode, transport, status, durationMs, ends, promoted, reasons, differences[]: {step, what, expected, got}, why, attempts}}; with --list: [{name, about, packages, promotes}]',
+	exitCodes: [[0, 'Nothing differs from plain TCP.'], [1, 'Something differs, or does not work on plain TCP either.']],
+	async run(args, context) {
+		const manifests = loadManifests(args.apps ?? []);
+		if (args.list === true) {
+			printList(manifests, context);
+			return 0;
+		}
+
+		const outputs = (args.output ?? []).map(text => parseOutput(text));
+		const plan: Plan = {
+			manifests, modes: args.mode ?? modes, transports: args.transport ?? ['auto', 'tcp'],
+			settings: (args.set ?? []).map(pair => checkSetting(pair, context.native)),
+			jobs: parseCount('jobs', args.jobs ?? String(availableParallelism()), 1), retries: parseCount('retries', args.retries, 0),
+			path: context.env['PATH'] ?? '/usr/bin:/bin',
+		};
+		const npmDirectory = args['npm-dir'] ?? path.join(context.env['HOME'] ?? homedir(), '.cache', 'rsocket');
+		const results = await carryOut(plan, {npmDirectory: path.resolve(npmDirectory), stepTimeoutMs: parseCount('timeout', args.timeout, 1) * 1000}, context);
+		for (const {format, file} of outputs) {
+			writeResults(file, `${formatMatrix(results, format)}\n`);
+		}
+
+		context.print(formatMatrix(results, context.isJson ? 'json' : args.format, context.paint));
+		const {differs, broken, unpromoted, skipped} = countStatuses(results.cells);
+		return context.signal.aborted || differs + broken > 0 || (args['require-promotion'] === true && unpromoted > 0) || (args['require-all'] === true && skipped > 0) ? 1 : 0;
+	},
+});
+
+async function carryOut(plan: Plan, {npmDirectory, stepTimeoutMs}: {readonly npmDirectory: string; readonly stepTimeoutMs: number}, context: Context): Promise<Results> {
+	const start = performance.now();
+	const startedAt = new Date().toISOString();
+	const progress = new Progress(plan.manifests.length * plan.modes.length * plan.transports.length, context.isTerminal, text => {
+		writeFully(2, text);
+	});
+	const cells = await withLibrary(async library => runMatrix(plan, {
+		library, native: context.native, npmDirectory, readyTimeoutMs: 30_000, stepTimeoutMs, signal: context.signal,
+	}, cell => {
+		progress.note(cell);
+	}));
+	progress.end();
+	return {startedAt, durationMs: Math.round(performance.now() - start), machine: `${hostname()}, Linux ${release()}`, cells};
+}
+
+function printList(manifests: readonly Manifest[], context: Context): void {
+	if (context.isJson) {
+		context.printJson(manifests.map(({name, about, packages, promotes}) => ({name, about, packages, promotes})));
+	} else {
+		context.print(manifests.map(({name, about}) => `${name.padEnd(20)} ${about}`).join('\n'));
+	}
+}
+
+function parseOutput(text: string): {format: Format; file: string} {
+	const [name = '', ...rest] = text.split(':');
+	const format = formats.find(candidate => candidate === name);
+	const file = rest.join(':');
+	if (!format || file === '') {
+		throw new CliError(`"${text}" is not of the form FORMAT:FILE`, {code: 'output-form', remedy: `FORMAT is one of ${formats.join(', ')}.`});
+	}
+
+	return {format, file};
+}
+
+function parseCount(name: string, text: string, least: number): number {
+	if (!/^\d{1,6}$/.test(text) || Number(text) < least) {
+		throw new CliError(`--${name} cannot be "${text}"`, {code: 'count', remedy: `Give a number from ${least}.`});
+	}
+
+	return Number(text);
+}
+
+function writeResults(file: string, text: string): void {
+	try {
+		writeFileSync(file, text);
+	} catch (error) {
+		throw new CliError(`${file} cannot be written: ${error instanceof Error ? error.message : String(error)}`, {code: 'output', cause: error, remedy: 'Choose a file in a directory that exists and is yours.'});
+	}
+}

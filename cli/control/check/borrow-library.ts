@@ -1,0 +1,25 @@
+/** A copy of the library for programs to preload: a build meanwhile must not change it under them, and every user can reach it. */
+import {
+	chmodSync, copyFileSync, mkdtempSync, rmSync, statSync,
+} from 'node:fs';
+import {tmpdir} from 'node:os';
+import path from 'node:path';
+import {preloadLibrary} from '../../native.js';
+import {CliError} from '../cli-error.js';
+
+export async function withLibrary<Result>(use: (library: string) => Promise<Result>): Promise<Result> {
+	if (!statSync(preloadLibrary, {throwIfNoEntry: false})?.isFile()) {
+		throw new CliError(`${preloadLibrary} is not a file`, {code: 'not-built', remedy: 'Run npm run build.'});
+	}
+
+	const directory = mkdtempSync(path.join(tmpdir(), 'rscheck-'));
+	try {
+		const library = path.join(directory, 'librspreload.so');
+		copyFileSync(preloadLibrary, library);
+		chmodSync(directory, 0o755);
+		chmodSync(library, 0o755);
+		return await use(library);
+	} finally {
+		rmSync(directory, {recursive: true, force: true});
+	}
+}

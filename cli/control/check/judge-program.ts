@@ -1,0 +1,151 @@
+/** Whether a program will be accelerated, run plain, or misbehave under the toolkit; found out without starting it. */
+import {type Call, type Native} from '../../native.js';
+import {findObstacle, type System} from '../find-obstacle.js';
+import {inspectProgram} from '../inspect-program.js';
+import {fromRaw, toRaw, type Raw} from '../raw.js';
+import {findLoadedFiles, isLibc, type LoadedFile} from './find-libraries.js';
+
+export type Verdict = 'accelerates' | 'plain' | 'misbehaves';
+
+/** 0, 1, 2: the exit codes of `rscheck app`. */
+export const verdicts: readonly Verdict[] = ['accelerates', 'plain', 'misbehaves'];
+
+export type Finding = {
+	/** Kebab-case, stable. */
+	readonly code: string;
+	/** What this finding alone would make the verdict; undefined: it changes nothing. */
+	readonly verdict: Verdict | undefined;
+	readonly text: string;
+	readonly remedy: string;
+};
+
+export type Judgement = {
+	readonly program: string;
+	/** From a script to what really runs. */
+	readonly interpreters: readonly string[];
+	readonly verdict: Verdict;
+	readonly linkage: 'dynamic' | 'static' | 'unknown';
+	readonly libraries: readonly string[];
+	/** Calls to the C library that take, make or wait for descriptors. */
+	readonly calls: {
+		readonly mapped: readonly string[];
+		readonly kernel: readonly string[];
+		readonly unseen: readonly string[];
+		readonly unknown: readonly string[];
+		/** Of mapped, unseen and unknown ones, how many are mapped. */
+		readonly percentage: number;
+	};
+	readonly findings: readonly Finding[];
+};
+
+/** Functions of the C library that reach sockets by their names; those in no table of ours are new to us. */
+const socketName = /^(?:__)?(?:send|recv|accept|connect|listen|shutdown|epoll_|p?poll$|ppoll|p?select|splice|sendfile|aio_|lio_|sock|readv|writev|preadv|pwritev|dup\d|close_)/;
+
+/** One of these makes or takes connections. */
+const beginnings = new Set(['socket', 'connect', '__connect', 'accept', 'accept4']);
+
+/** A library that brings one of these besides the C library stands in for it, as ours does. */
+const interposed = ['connect', 'recv', 'send', 'recvmsg', 'sendmsg', 'epoll_wait', 'poll'];
+
+const remedies = {
+	none: 'Nothing to do.',
+	install: 'Run it on plain TCP; nothing else of it changes.',
+};
+
+export function judgeProgram(path: Raw, system: System, native: Native): Judgement {
+	const obstacle = findObstacle(path, system);
+	const interpreters = followScripts(path, system);
+	const last = toRaw(interpreters.at(-1) ?? fromRaw(path));
+	const elf = inspectProgram(last)?.elf;
+	const files = findLoadedFiles(fromRaw(last));
+	const calls = sortCalls(files, native.calls());
+	const findings = [
+		...(obstacle
+			? [{
+				code: obstacle.code, verdict: 'plain' as const, text: `${obstacle.path} ${obstacle.description}.`, remedy: obstacleRemedy(obstacle.code),
+			}]
+			: []),
+		...findFindings(files, calls),
+	];
+	return {
+		program: fromRaw(path), interpreters,
+		// Nothing of ours gets into a program that the library is not preloaded into.
+		verdict: obstacle ? 'plain' : worst(findings),
+		linkage: elf === undefined ? 'unknown' : (elf.interpreter === undefined ? 'static' : 'dynamic'),
+		libraries: files.slice(1).map(({file}) => file),
+		calls, findings,
+	};
+}
+
+function worst(findings: readonly Finding[]): Verdict {
+	return verdicts[Math.max(0, ...findings.map(({verdict}) => verdict === undefined ? 0 : verdicts.indexOf(verdict)))] ?? 'accelerates';
+}
+
+function followScripts(path: Raw, system: System): string[] {
+	const chain: string[] = [];
+	for (let file: Raw | undefined = path; file !== undefined && chain.length < 5;) {
+		const found = inspectProgram(file);
+		const next: Raw | undefined = found && !found.elf ? (found.shebang?.viaEnv === undefined ? found.shebang?.path ?? toRaw('/bin/sh') : system.lookUp(found.shebang.viaEnv)) : undefined;
+		if (next !== undefined) {
+			chain.push(fromRaw(next));
+		}
+
+		file = next;
+	}
+
+	return chain;
+}
+
+function sortCalls(files: readonly LoadedFile[], table: readonly Call[]): Judgement['calls'] {
+	const kinds = new Map(table.map(({name, kind}) => [name, kind]));
+	const brought = new Set(files.flatMap(({imports}) => [...imports.exported]));
+	const asked = new Set(files.flatMap(({imports}) => [...imports.functions].filter(([name, version]) => version.startsWith('GLIBC_') || (version === '' && !brought.has(name))).map(([name]) => name)));
+	const all = [...asked].toSorted((a, b) => a.localeCompare(b));
+	const of = (kind: Call['kind']): string[] => all.filter(name => kinds.get(name) === kind);
+	const mapped = of('mapped');
+	const unseen = of('unseen');
+	const unknown = all.filter(name => !kinds.has(name) && socketName.test(name));
+	const reaching = mapped.length + unseen.length + unknown.length;
+	return {mapped, kernel: of('kernel'), unseen, unknown, percentage: reaching === 0 ? 100 : Math.floor(mapped.length / reaching * 1000) / 10};
+}
+
+function findFindings(files: readonly LoadedFile[], calls: Judgement['calls']): Finding[] {
+	const findings: Finding[] = [];
+	const asks = (pattern: RegExp): boolean => files.some(({imports}) => [...imports.functions.keys()].some(name => pattern.test(name)));
+	const add = (condition: boolean, finding: Finding): void => {
+		if (condition) {
+			findings.push(finding);
+		}
+	};
+
+	const interposers = files.slice(1).filter(({file, imports}) => !isLibc(file) && interposed.filter(name => imports.exported.has(name)).length >= 2);
+	add(interposers.length > 0, {
+		code: 'interposer', verdict: 'misbehaves', text: `${interposers.map(({file}) => file).join(', ')} stands in for the C library's calls too: the two would not see what the other does.`, remedy: 'Use a build without it (sanitizers, proxifiers, other accelerators), or run it without rsrun.',
+	});
+	add(calls.unknown.length > 0, {
+		code: 'unknown-calls', verdict: 'misbehaves', text: `It uses calls that this version does not know: ${calls.unknown.join(', ')}.`, remedy: 'Update the toolkit; until then run it without rsrun, or with --transport tcp.',
+	});
+	add(calls.unseen.length > 0, {
+		code: 'unseen-calls', verdict: undefined, text: `Connections that go through ${calls.unseen.join(', ')} stay on TCP.`, remedy: remedies.none,
+	});
+	add(asks(/^io_uring_/) || files.some(({file}) => file.includes('liburing.so')), {
+		code: 'io-uring', verdict: undefined, text: 'It uses io_uring, which reads and writes past any library: setting it up is refused, and most programs then do without.', remedy: 'If it does not start: rsrun --set io_uring=1; its connections then stay on TCP.',
+	});
+	add(asks(/^seccomp_/), {
+		code: 'seccomp', verdict: undefined, text: 'It can install a system-call filter: from then on nothing more is promoted.', remedy: 'Switch its sandbox off if its connections are to be promoted.',
+	});
+	add(files.length > 0 && calls.mapped.every(name => !beginnings.has(name)), {
+		code: 'no-sockets', verdict: undefined, text: 'Neither it nor its libraries make connections, unless something that is loaded later does.', remedy: remedies.none,
+	});
+	return findings;
+}
+
+function obstacleRemedy(code: string): string {
+	return {
+		setid: 'Start it as the user that it becomes.',
+		capabilities: 'Remove the capabilities (setcap -r), or start it as root.',
+		go: 'None: Go programs do not use the C library for their sockets.',
+		musl: 'Use a build for the GNU C library.',
+		static: 'Use a dynamically linked build.',
+	}[code] ?? remedies.install;
+}
