@@ -164,7 +164,8 @@ static void attach(struct conn *c, int side, const struct meeting *m)
 	store_release(&c->attached, 1);
 }
 
-#define RARER_MAX 8
+#define RARER_CALLS 8 /* doublings */
+#define RARER_BYTES 14
 #define GIVE_UP_NS 1000000000 /* a connection younger than that is not given up: its peer may not have run yet */
 
 static void put_off(struct conn *c)
@@ -179,9 +180,10 @@ static void put_off(struct conn *c)
 		c->looks++;
 		return;
 	}
-	/* Nobody yet: ever more rarely, up to a point: a peer may be inside one very long call. */
-	rarer = c->tries < RARER_MAX ? c->tries : RARER_MAX;
+	/* Nobody yet: ever more rarely, up to a point: a peer may be inside one very long call. Large calls make bytes fast. */
+	rarer = c->tries < RARER_CALLS ? c->tries : RARER_CALLS;
 	store_relaxed(&c->next_calls, calls + ((uint64_t)settings()->promote_after_calls << rarer));
+	rarer = c->tries < RARER_BYTES ? c->tries : RARER_BYTES;
 	store_relaxed(&c->next_bytes, bytes + ((uint64_t)settings()->promote_after_bytes << rarer));
 	c->tries++;
 }
