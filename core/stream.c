@@ -737,11 +737,21 @@ static int wait_room(struct conn *c, int fd, uint64_t *deadline, bool *deadline_
 	return conn_wait(c, fd, POLLOUT, 1, *deadline, partial);
 }
 
-/* True if there is room after all; else the consumer will tell when there is. */
+/* True if there is room after all; else the consumer will tell when there is. TCP_USER_TIMEOUT gives up a peer that takes nothing,
+ * also while this process is in no call of ours: only the kernel's clock can, so such a direction goes back to TCP. Under the
+ * send lock. */
 static bool ask_for_room(struct conn *c)
 {
+	unsigned int timeout_ms = 0;
+	socklen_t size = sizeof timeout_ms;
+
 	conn_want_room(c);
-	return ring_writable(&c->send_ring) > 0;
+	if (ring_writable(&c->send_ring) > 0)
+		return true;
+	if (kernel_getsockopt(conn_fd(c), IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, &size) < 0 || timeout_ms == 0)
+		return false;
+	promote_return_send(c, REASON_USER_TIMEOUT);
+	return conn_send_stage(c) != STAGE_RING;
 }
 
 ssize_t stream_send(const struct passage *p, int fd, const struct iovec *iov, int count, int flags)

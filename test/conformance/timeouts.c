@@ -1,4 +1,4 @@
-/* SO_RCVTIMEO, SO_SNDTIMEO and SO_RCVLOWAT. */
+/* SO_RCVTIMEO, SO_SNDTIMEO, SO_RCVLOWAT and TCP_USER_TIMEOUT. */
 #include "kit.h"
 
 CASE(receive_times_out, tiny, tcp)
@@ -244,5 +244,33 @@ CASE(low_water_mark_lowered_makes_ready, tiny)
 	kit_set_option(pair.b, SOL_SOCKET, SO_RCVLOWAT, 1);
 	CHECK(kit_await(pair.b, POLLIN) & POLLIN);
 	CHECK_GETS(pair.b, "abc");
+	pair_close(&pair);
+}
+
+/* A peer that takes nothing is given up, whoever waits for it and how. */
+CASE(user_timeout_ends_a_full_connection, tiny)
+{
+	struct pair pair = PAIR;
+	struct pollfd wait = {.fd = pair.a, .events = POLLOUT};
+
+	kit_set_option(pair.a, IPPROTO_TCP, TCP_USER_TIMEOUT, 300);
+	kit_fill(pair.a, kit_seed(), 0);
+	CHECK_EQ(poll(&wait, 1, 8000), 1);
+	CHECK(wait.revents & POLLERR);
+	CHECK_FAILS(send(pair.a, "x", 1, MSG_NOSIGNAL), ETIMEDOUT);
+	pair_close(&pair);
+}
+
+CASE(user_timeout_spares_a_peer_that_reads, tiny)
+{
+	struct pair pair = PAIR;
+	uint64_t filled;
+
+	kit_set_option(pair.a, IPPROTO_TCP, TCP_USER_TIMEOUT, 300);
+	filled = kit_fill(pair.a, kit_seed(), 0);
+	kit_recv_pattern(pair.b, filled, kit_seed(), 0);
+	kit_sleep_ms(600);
+	PUT(pair.a, "still here");
+	CHECK_GETS(pair.b, "still here");
 	pair_close(&pair);
 }
