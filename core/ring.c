@@ -11,7 +11,9 @@
 
 #define RING_HOT 16384u
 #define RING_GROW_MAX (1u << 20)
-#define RACES_MAX 1000 /* lost races after which it is not siblings but a hostile peer that moves head */
+#define RING_KEEP 262144u /* bytes of a drained ring that it keeps at least */
+#define RING_LULL 8       /* times in a row that it used less than a quarter before it gives pages back */
+#define RACES_MAX 1000    /* lost races after which it is not siblings but a hostile peer that moves head */
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
@@ -117,6 +119,25 @@ static int populate(struct ring *r, uint64_t end)
 	return 0;
 }
 
+/* The ring is drained and starts again: nobody can read what it held. After a lull it gives back what a burst once took. */
+static void start_again(struct ring *r, uint64_t tail, uint64_t used)
+{
+	uint64_t have = load_relaxed(r->populated);
+
+	store_relaxed(&r->out->base, tail);
+	if (have <= RING_KEEP || used > have / 4) {
+		r->lull = 0;
+		return;
+	}
+	if (++r->lull < RING_LULL)
+		return;
+	r->lull = 0;
+	/* First said, then done: a sibling that goes on after our death populates again. */
+	store_relaxed(r->populated, RING_KEEP);
+	if (madvise(r->data + RING_KEEP, have - RING_KEEP, MADV_REMOVE) < 0)
+		store_relaxed(r->populated, have); /* locked memory stays */
+}
+
 /* The producer's view: *TAIL, data offset *OFFSET of it, and room (> 0); or an error. */
 static ssize_t producer_room(struct ring *r, uint64_t *tail, uint64_t *offset)
 {
@@ -135,7 +156,7 @@ static ssize_t producer_room(struct ring *r, uint64_t *tail, uint64_t *offset)
 		if (used == r->capacity)
 			return -EAGAIN;
 		if (used == 0 && *offset >= RING_HOT) {
-			store_relaxed(&r->out->base, t);
+			start_again(r, t, *offset);
 			*offset = 0;
 		}
 	}

@@ -31,6 +31,7 @@ struct ring {
 	uint64_t seen;       /* producer: a head that was once true; consumer: a tail that was once true */
 	uint64_t checked;    /* producer: tail when head was last read */
 	uint64_t *populated; /* producer: data offset below which pages exist; shared with siblings */
+	uint32_t lull;       /* producer: how often in a row the ring was drained with most of its pages unused */
 };
 
 /* Producer; one at a time (the caller holds the send lock). Copies at most RING_CHUNK bytes from FROM, which moves on by what was

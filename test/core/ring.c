@@ -21,7 +21,7 @@ static void fixture_init(struct fixture *f, uint64_t capacity, uint64_t start)
 	size_t size = capacity < 4096 ? 4096 : capacity;
 
 	f->area_size = size + 2 * 4096;
-	f->area = mmap(NULL, f->area_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	f->area = mmap(NULL, f->area_size, PROT_NONE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	CHECK(f->area != MAP_FAILED);
 	MUST(mprotect(f->area + 4096, size, PROT_READ | PROT_WRITE));
 	/* A small ring ends at the forbidden page. */
@@ -33,8 +33,8 @@ static void fixture_init(struct fixture *f, uint64_t capacity, uint64_t start)
 	f->out->base = start;
 	f->in->head = start;
 	f->populated = 0;
-	f->producer = (struct ring){f->out, f->in, f->data, capacity, start, start, &f->populated};
-	f->consumer = (struct ring){f->out, f->in, f->data, capacity, start, start, &f->populated};
+	f->producer = (struct ring){f->out, f->in, f->data, capacity, start, start, &f->populated, 0};
+	f->consumer = (struct ring){f->out, f->in, f->data, capacity, start, start, &f->populated, 0};
 }
 
 static void fixture_fini(struct fixture *f)
@@ -323,6 +323,45 @@ struct flow {
 	volatile bool *over;
 	struct ring ring;
 };
+
+static size_t resident(const struct fixture *f, size_t size)
+{
+	unsigned char in_core[1024];
+	size_t pages = 0;
+
+	CHECK(size / 4096 <= sizeof(in_core));
+	MUST(mincore(f->data, size, in_core));
+	for (size_t i = 0; i < size / 4096; i++)
+		pages += in_core[i] & 1;
+	return pages * 4096;
+}
+
+CASE(ring_push__pages_of_a_burst_are_given_back)
+{
+	enum { CAPACITY = 1 << 22, BURST = 3 << 20, PIECE = 1 << 14 };
+	struct fixture f;
+	uint8_t *bytes = malloc(PIECE), *got = malloc(PIECE);
+
+	fixture_init(&f, CAPACITY, 0);
+	for (int round = 0; round < 2; round++) {
+		memset(bytes, round + 1, PIECE);
+		for (int i = 0; i < BURST / PIECE; i++)
+			CHECK_EQ(push(&f.producer, bytes, PIECE), PIECE);
+		CHECK(resident(&f, CAPACITY) >= BURST);
+		for (int i = 0; i < BURST / PIECE; i++)
+			CHECK_EQ(pull(&f.consumer, got, PIECE), PIECE);
+		for (int i = 0; i < 64; i++) {
+			kit_pattern(bytes, PIECE, 1, (uint64_t)i * PIECE);
+			CHECK_EQ(push(&f.producer, bytes, PIECE), PIECE);
+			CHECK_EQ(pull(&f.consumer, got, PIECE), PIECE);
+			CHECK(memcmp(bytes, got, PIECE) == 0);
+		}
+		CHECK(resident(&f, CAPACITY) <= 1 << 18);
+	}
+	free(bytes);
+	free(got);
+	fixture_fini(&f);
+}
 
 static void *produce(void *argument)
 {
