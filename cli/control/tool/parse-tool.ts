@@ -16,8 +16,8 @@ export function parseTool(tool: Tool, args: readonly string[], version: string):
 	let failure: string | undefined;
 	let known: Known = {options: [], commands: []};
 	let chosen: ParsedTool | undefined;
-	const choose = (command: Command) => (argv: Readonly<Record<string, unknown>>) => {
-		chosen = {command, args: argv};
+	const choose = (command: Command, table: OptionTable) => (argv: Readonly<Record<string, unknown>>) => {
+		chosen = {command, args: takeLast(argv, table)};
 	};
 
 	const note = (names: Known) => {
@@ -29,7 +29,7 @@ export function parseTool(tool: Tool, args: readonly string[], version: string):
 		.scriptName(tool.name)
 		.usage(`Usage: ${tool.usage ?? '$0 command [option...]'}\n\n${tool.description[0] ?? ''}`)
 		.parserConfiguration({
-			'boolean-negation': false, 'camel-case-expansion': false, 'duplicate-arguments-array': false, 'parse-numbers': false,
+			'boolean-negation': false, 'camel-case-expansion': false, 'greedy-arrays': false, 'parse-numbers': false,
 			'parse-positional-numbers': false, 'populate--': true,
 		})
 		.locale('en')
@@ -58,11 +58,19 @@ export function parseTool(tool: Tool, args: readonly string[], version: string):
 	return {output: `${output}\n`};
 }
 
+/** Of an option that is no list and was given twice, the last one counts. */
+function takeLast(argv: Readonly<Record<string, unknown>>, table: OptionTable): Record<string, unknown> {
+	return Object.fromEntries(Object.entries(argv).map(([name, value]) => {
+		const isOnce = table[name] !== undefined && table[name].array !== true;
+		return [name, isOnce && Array.isArray(value) ? (value as unknown[]).at(-1) : value];
+	}));
+}
+
 type Adding = {
 	readonly commands: readonly Command[];
 	/** Of all levels above. */
 	readonly options: OptionTable;
-	readonly choose: (command: Command) => (argv: Readonly<Record<string, unknown>>) => void;
+	readonly choose: (command: Command, table: OptionTable) => (argv: Readonly<Record<string, unknown>>) => void;
 	readonly note: (known: Known) => void;
 };
 
@@ -83,7 +91,7 @@ function addCommands(parser: Argv, {commands, options, choose, note}: Adding): v
 			}
 
 			return child;
-		}, command.run ? choose(command) : () => undefined);
+		}, command.run ? choose(command, {...options, ...command.options}) : () => undefined);
 	}
 
 	parser.strict();
