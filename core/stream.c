@@ -16,7 +16,6 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 
 #define LOOK_AGAIN_US 50 /* a non-blocking miss asks TCP about the peer's death at most this often */
 #define PIPE_CHUNK 4096  /* what a pipe that polls writable takes without blocking */
@@ -830,25 +829,15 @@ static ssize_t push_from(struct conn *c, int in_fd, off_t *offset, size_t size)
 	return n;
 }
 
-/* Through a buffer, once the direction is back on TCP. */
-static ssize_t push_from_kernel(struct conn *c, int in_fd, off_t *offset, size_t size)
-{
-	ssize_t n = sys_call4(SYS_sendfile, conn_fd(c), in_fd, offset, size);
-
-	return n;
-}
-
-ssize_t stream_send_from(const struct passage *p, int fd, int in_fd, off_t *offset, size_t size, bool more_later,
+ssize_t stream_send_from(const struct passage *p, int fd, int in_fd, off_t *offset, size_t size, bool file,
 			 bool nonblock)
 {
 	struct conn *c = p->conn;
-	struct stat st;
-	bool file = fstat(in_fd, &st) == 0 && !S_ISFIFO(st.st_mode), deadline_known = false;
+	bool deadline_known = false;
 	uint64_t deadline = 0;
 	size_t copied = 0;
 	ssize_t n = 0;
 
-	(void)more_later;
 	nonblock |= load_relaxed(&c->shared->nonblock);
 	while (copied < size) {
 		bool room;
@@ -873,8 +862,9 @@ ssize_t stream_send_from(const struct passage *p, int fd, int in_fd, off_t *offs
 		shared_lock_take(&c->shared->send_lock);
 		n = send_check(c);
 		if (n >= 0)
-			n = conn_send_stage(c) == STAGE_RING ? push_from(c, in_fd, offset, size - copied)
-							     : push_from_kernel(c, in_fd, offset, size - copied);
+			n = conn_send_stage(c) == STAGE_RING
+				    ? push_from(c, in_fd, offset, size - copied)
+				    : sys_call4(SYS_sendfile, conn_fd(c), in_fd, offset, size - copied);
 		if (n == -ESTALE || n == -ENOMEM) {
 			promote_return_send(c, n == -ENOMEM ? REASON_NO_MEMORY : REASON_RETURNED_PASSED);
 			shared_lock_drop(&c->shared->send_lock);

@@ -37,8 +37,9 @@ void stream_send_plain(const struct passage *p, ssize_t n);
 ssize_t stream_recv(const struct passage *p, int fd, const struct iovec *iov, int count, int flags, int *out_flags);
 ssize_t stream_send(const struct passage *p, int fd, const struct iovec *iov, int count, int flags);
 
-/* sendfile and splice into a promoted connection: bytes of IN_FD, from *OFFSET (moved on) or its file position. Bytes or -errno. */
-ssize_t stream_send_from(const struct passage *p, int fd, int in_fd, off_t *offset, size_t size, bool more_later,
+/* sendfile and splice into a promoted connection: bytes of IN_FD, a FILE or else a pipe, from *OFFSET (moved on) or its file
+ * position. Bytes or -errno. */
+ssize_t stream_send_from(const struct passage *p, int fd, int in_fd, off_t *offset, size_t size, bool file,
 			 bool nonblock);
 /* splice out of a promoted connection into a pipe. */
 ssize_t stream_recv_to(const struct passage *p, int fd, int out_fd, size_t size, bool nonblock);

@@ -365,14 +365,12 @@ EXPORT ssize_t __recvfrom_chk(int fd, void *buf, size_t size, size_t room, int f
 					: recvfrom(fd, buf, size, flags, addr, addrlen);
 }
 
-/* Whether IN is a file that sendfile can read; if not, the kernel's refusal moves no byte. */
+/* Whether IN is a file, which sendfile can read if it is open for that; if not, the kernel's refusal moves no byte. */
 static bool sendable(int in, const off_t *offset)
 {
-	int mode = kernel_fcntl(in, F_GETFL, 0);
 	struct stat st;
 
-	return mode >= 0 && (mode & O_ACCMODE) != O_WRONLY && fstat(in, &st) == 0 &&
-	       (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)) && (!offset || *offset >= 0);
+	return fstat(in, &st) == 0 && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)) && (!offset || *offset >= 0);
 }
 
 static bool is_pipe(int fd)
@@ -401,7 +399,7 @@ EXPORT ssize_t sendfile(int out, int in, off_t *offset, size_t size)
 		stream_send_end(&p, out, n, 0);
 		return n;
 	default:
-		RETURN(stream_send_from(&p, out, in, offset, size, false, false));
+		RETURN(stream_send_from(&p, out, in, offset, size, true, false));
 	}
 }
 
@@ -420,7 +418,7 @@ EXPORT ssize_t splice(int in, off_t *in_offset, int out, off_t *out_offset, size
 	if (ours(out) && !in_offset && !out_offset && is_pipe(in)) {
 		switch (stream_send_begin(out, 0, &p)) {
 		case ROUTE_ENGINE:
-			RETURN(stream_send_from(&p, out, in, NULL, size, flags & SPLICE_F_MORE, nonblock));
+			RETURN(stream_send_from(&p, out, in, NULL, size, false, nonblock));
 		case ROUTE_KERNEL:
 			n = real.splice(in, NULL, out, NULL, size, flags);
 			stream_send_end(&p, out, n, flags & SPLICE_F_MORE ? MSG_MORE : 0);

@@ -96,7 +96,7 @@ CASE(sendfile_large_file_nonblocking, tiny)
 CASE(sendfile_errors, tiny)
 {
 	struct pair pair = PAIR;
-	int file = file_new(100);
+	int file = file_new(100), writing;
 
 	kit_fill(pair.a, kit_seed(), 0);
 	kit_set_nonblocking(pair.a, true);
@@ -107,6 +107,9 @@ CASE(sendfile_errors, tiny)
 	CHECK_FAILS(sendfile(file, pair.b, NULL, 100), EINVAL);
 	pair_close(&pair);
 	pair = PAIR;
+	MUST(writing = open("/proc/self/comm", O_WRONLY));
+	CHECK_FAILS(sendfile(pair.a, writing, NULL, 100), EBADF);
+	MUST(close(writing));
 	MUST(shutdown(pair.a, SHUT_WR));
 	signal(SIGPIPE, SIG_IGN);
 	CHECK_FAILS(sendfile(pair.a, file, NULL, 100), EPIPE);
