@@ -4,6 +4,7 @@ import {findListeningPort} from '../../control/check/find-owner.js';
 import {findMissing, searchPath} from '../../control/check/find-missing.js';
 import {type Mode} from '../../control/check/modes.js';
 import {Stage, type Ended} from '../../control/check/stage.js';
+import {withoutIgnored} from '../../control/check/perform.js';
 import {checkSetting} from '../../control/check-setting.js';
 import {CliError} from '../../control/cli-error.js';
 import {type Connection} from '../../control/describe-connection.js';
@@ -47,7 +48,7 @@ export const fallbackCommand = defineCommand({
 			throw new CliError(missing, {code: 'not-found', remedy: 'Check the spelling, install the program, or give its path.', exitCode: 127});
 		}
 
-		const ignore = (args.ignore ?? []).map(text => parsePattern(text));
+		const ignore = (args.ignore ?? []).map(text => checkPattern(text));
 		const settings = (args.set ?? []).map(pair => checkSetting(pair, context.native)).join(',');
 		const mixes = await withLibrary(async library => runMixes({
 			server, client, ignore, open: async mode => Stage.open({
@@ -77,9 +78,9 @@ function splitCommands(words: readonly string[]): [string[], string[]] {
 	return [server, client];
 }
 
-function parsePattern(text: string): RegExp {
+function checkPattern(text: string): string {
 	try {
-		return new RegExp(text, 'gmu');
+		return new RegExp(text, 'gmu').source;
 	} catch (error) {
 		throw new CliError(`"${text}" is no regular expression`, {code: 'pattern', cause: error, remedy: 'See the syntax of JavaScript; quote it for the shell.'});
 	}
@@ -88,7 +89,7 @@ function parsePattern(text: string): RegExp {
 type Run = {
 	readonly server: readonly string[];
 	readonly client: readonly string[];
-	readonly ignore: readonly RegExp[];
+	readonly ignore: readonly string[];
 	readonly open: (mode: Mode) => Promise<Stage>;
 };
 
@@ -103,7 +104,7 @@ async function runMixes({server, client, ignore, open}: Run): Promise<Mix[]> {
 			await serve(stage, server);
 			// eslint-disable-next-line no-await-in-loop
 			const ended = await stage.run('client', {run: client});
-			const cleaned = {...ended, stdout: ignore.reduce((text, pattern) => text.replaceAll(pattern, ''), ended.stdout)};
+			const cleaned = {...ended, stdout: withoutIgnored(ended.stdout, ignore)};
 			oracle ??= cleaned;
 			// eslint-disable-next-line no-await-in-loop
 			await stage.stop();
@@ -138,7 +139,7 @@ function describeMix(mode: Mode, {status, stdout}: Ended, oracle: Ended, connect
 
 function print(mixes: readonly Mix[], context: Context): void {
 	const rows = mixes.map(({mode, status, isSame, differences, ends, promoted, reasons}) => [
-		names[mode], String(status), mode === 'plain' ? 'oracle' : isSame ? 'same' : differences.join(', '), `${promoted}/${ends}`, reasons.join(', '),
+		names[mode], String(status), mode === 'plain' ? 'oracle' : (isSame ? 'same' : differences.join(', ')), `${promoted}/${ends}`, reasons.join(', '),
 	]);
 	context.print(formatTable(['mix', 'exit code', 'compared', 'promoted', 'reasons'], rows, new Set()).join('\n'));
 }

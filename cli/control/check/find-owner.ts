@@ -18,7 +18,7 @@ function socketsOf(pid: number): number[] {
 	try {
 		return readdirSync(`/proc/${pid}/fd`).flatMap(name => {
 			try {
-				const inode = /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${name}`))?.[1];
+				const inode = /^socket:\[(\d+)]$/.exec(readlinkSync(`/proc/${pid}/fd/${name}`))?.[1];
 				return inode === undefined ? [] : [Number(inode)];
 			} catch {
 				return [];

@@ -14,7 +14,7 @@ pre { margin: 0; max-height: 20em; overflow: auto; white-space: pre-wrap }
 `;
 
 /** Runs in the page. */
-const script = `
+const script = String.raw`
 const {cells} = JSON.parse(document.querySelector('#data').textContent);
 const form = document.querySelector('form');
 const body = document.querySelector('tbody');
@@ -42,7 +42,7 @@ function show() {
 		const why = add(row, '');
 		if (cell.why) {
 			const details = document.createElement('details'), summary = document.createElement('summary'), pre = document.createElement('pre');
-			summary.textContent = cell.why.split('\\n', 1)[0].slice(0, 120);
+			summary.textContent = cell.why.split('\n', 1)[0].slice(0, 120);
 			pre.textContent = cell.why;
 			details.append(summary, pre);
 			why.append(details);

@@ -47,8 +47,8 @@ export async function perform(manifest: Manifest, circumstances: Circumstances):
 				const {status, stdout} = await stage.run('client', step);
 				steps[step.name] = {status, output: withoutIgnored(stdout, step.ignore ?? [])};
 			}
-		} catch (caught) {
-			error = caught instanceof Error ? caught.message : String(caught);
+		} catch (error_) {
+			error = error_ instanceof Error ? error_.message : String(error_);
 		}
 
 		await stage.stop();
@@ -83,8 +83,14 @@ async function setUp(manifest: Manifest, stage: Stage): Promise<void> {
 	}
 }
 
-function withoutIgnored(text: string, patterns: readonly string[]): string {
-	return patterns.reduce((rest, pattern) => rest.replaceAll(new RegExp(pattern, 'gmu'), ''), text);
+/** `text` without what the patterns match. */
+export function withoutIgnored(text: string, patterns: readonly string[]): string {
+	let rest = text;
+	for (const pattern of patterns) {
+		rest = rest.replaceAll(new RegExp(pattern, 'gmu'), '');
+	}
+
+	return rest;
 }
 
 /** Why a run on plain TCP is not what the manifest promises; undefined: it is. */

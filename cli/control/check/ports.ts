@@ -41,8 +41,11 @@ export function readTcpTable(root = '/proc/net'): TcpRow[] {
 		}
 
 		return text.trim().split('\n').slice(1).map(line => {
-			const [, local = '', peer = '', state, , , , uid, , inode] = line.trim().split(/\s+/);
-			return {...end('local', local), ...end('peer', peer), isListening: state === '0A', uid: Number(uid), inode: Number(inode)} as TcpRow;
+			// Number, local end, peer's end, state, queues, timer, retransmissions, user, timeout, inode.
+			const words = line.trim().split(/\s+/);
+			const [local, localPort] = readEnd(words[1]);
+			const [peer, peerPort] = readEnd(words[2]);
+			return {local, localPort, peer, peerPort, isListening: words[3] === '0A', uid: Number(words[7]), inode: Number(words[9])};
 		});
 	});
 }
@@ -52,7 +55,7 @@ export function isListening(port: number): boolean {
 	return readTcpTable().some(row => row.isListening && row.localPort === port);
 }
 
-function end(name: 'local' | 'peer', text: string): Record<string, string | number> {
+function readEnd(text = ''): [string, number] {
 	const [address = '', port = ''] = text.split(':');
-	return {[name]: address, [`${name}Port`]: Number.parseInt(port, 16)};
+	return [address, Number.parseInt(port, 16)];
 }

@@ -41,7 +41,14 @@ export type Ended = {
 	readonly stderr: string;
 };
 
-type Child = {readonly command: readonly string[]; readonly logs: readonly [string, string]; readonly pid: number; readonly ended: Promise<number | string>; hasEnded: boolean};
+type Child = {
+	readonly command: readonly string[];
+	/** Files of its standard output and error. */
+	readonly logs: readonly [string, string];
+	readonly pid: number;
+	readonly ended: Promise<number | string>;
+	hasEnded: boolean;
+};
 
 const reportCapacity = 16_384;
 
@@ -60,7 +67,9 @@ export class Stage {
 
 	readonly #children: Child[] = [];
 
-	private constructor(readonly options: StageOptions, readonly directory: string, readonly ports: ReadonlyMap<string, number>) {}
+	private constructor(readonly options: StageOptions, readonly directory: string, readonly ports: ReadonlyMap<string, number>) {
+		// The parameters are all of it.
+	}
 
 	get #report(): string {
 		return path.join(this.directory, 'report');
@@ -69,7 +78,7 @@ export class Stage {
 	/** `text` with what stands in braces replaced, if it is a word that we know. */
 	expand(text: string): string {
 		const words: Readonly<Record<string, string>> = {...this.options.words, dir: this.directory, node: process.execPath};
-		return text.replaceAll(/\{([a-z][a-z\d_]*)\}/g, (whole, word: string) => this.ports.get(word)?.toString() ?? words[word] ?? whole);
+		return text.replaceAll(/{([a-z][a-z\d_]*)}/g, (whole, word: string) => this.ports.get(word)?.toString() ?? words[word] ?? whole);
 	}
 
 	async makeDirectory(name: string, owner: string): Promise<void> {

@@ -4,7 +4,7 @@ const process = require('node:process');
 
 const [modules, action, port] = process.argv.slice(2);
 if (action === 'serve') {
-	const {Aedes} = require(`${modules}/aedes`);
+	const Aedes = require(`${modules}/aedes`);
 	net.createServer(new Aedes().handle).listen(Number(port), '127.0.0.1');
 } else {
 	const client = require(`${modules}/mqtt`).connect(`mqtt://127.0.0.1:${port}`);
