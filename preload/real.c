@@ -45,7 +45,6 @@ static void fork_parent(void)
 static void init(void)
 {
 	struct real found;
-	const char *inherit;
 
 #define CALL(type, name, params, args) found.name = (__typeof__(found.name))dlsym(RTLD_NEXT, #name);
 #define VCALL(type, name, vparams, params, args) CALL(type, name, params, args)
@@ -61,11 +60,6 @@ static void init(void)
 	kernel_epoll_pwait = real.epoll_pwait;
 	kernel_epoll_pwait2 = real.epoll_pwait2;
 	process_init();
-	inherit = getenv(INHERIT_VARIABLE);
-	if (inherit) {
-		inherit_unpack(inherit);
-		unsetenv(INHERIT_VARIABLE);
-	}
 	/* For forks inside libc; fork() itself comes through process.c, which knows the child's pid. */
 	pthread_atfork(process_fork_prepare, fork_parent, process_fork_child);
 	/* quick_exit runs no destructors. */
@@ -81,7 +75,15 @@ void preload_init(void)
 
 __attribute__((constructor)) static void start(void)
 {
+	const char *inherit;
+
 	preload_init();
+	/* Only now: the first call may have come before libc knew its environment. */
+	inherit = getenv(INHERIT_VARIABLE);
+	if (inherit) {
+		inherit_unpack(inherit);
+		unsetenv(INHERIT_VARIABLE);
+	}
 }
 
 __attribute__((destructor)) static void finish(void)
