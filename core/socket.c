@@ -409,6 +409,9 @@ static void publish_end(struct conn *c)
 
 static void account_end(struct conn *c)
 {
+	/* Tried often enough, and only too young to be given up. */
+	if (load_relaxed(&c->stats->reason) == REASON_SEARCHING && load_relaxed(&c->tries) > settings()->promote_tries)
+		store_relaxed(&c->stats->reason, REASON_PEER_ABSENT);
 	store_relaxed(&c->stats->closed_ns, clock_realtime());
 	store_release(&c->stats->state, STATS_CLOSED);
 }
