@@ -110,6 +110,9 @@ struct conn {
 /* A new connection on FD, holder: this process. NULL when out of memory: FD stays the kernel's alone. */
 struct conn *conn_new(int fd, bool accepted);
 
+/* The same for the kernel's new socket FD, if it is one of TCP. Keeps errno. */
+void conn_track(int fd, bool accepted);
+
 /* A connection under construction becomes one worth a record: connect succeeded or is under way. Once. */
 void conn_opened(struct conn *c);
 

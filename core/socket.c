@@ -146,6 +146,27 @@ struct conn *conn_new(int fd, bool accepted)
 	return c;
 }
 
+static bool is_tcp(int fd)
+{
+	int protocol = 0;
+	socklen_t size = sizeof protocol;
+
+	return kernel_getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0 && protocol == IPPROTO_TCP;
+}
+
+void conn_track(int fd, bool accepted)
+{
+	int saved = errno;
+
+	if (is_tcp(fd)) {
+		struct conn *c = conn_new(fd, accepted);
+
+		if (c && fd <= 2)
+			conn_never(c, REASON_STDIO);
+	}
+	errno = saved;
+}
+
 void conn_opened(struct conn *c)
 {
 	struct stats_conn *record;

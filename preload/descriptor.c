@@ -7,6 +7,7 @@
 #include "process.h"
 #include "promote.h"
 #include "real.h"
+#include "sockopt.h"
 #include "stream.h"
 
 #include <errno.h>
@@ -158,15 +159,9 @@ EXPORT int dup3(int fd, int target, int flags)
 
 static void note_flags(int fd, int flags)
 {
-	struct conn *c;
-
 	if (flags & O_ASYNC)
 		leave(fd, REASON_SOCKET_FEATURE);
-	c = conn_get(fd);
-	if (c) {
-		store_relaxed(&c->shared->nonblock, (flags & O_NONBLOCK) != 0);
-		conn_put(c);
-	}
+	sockopt_nonblock(fd, flags & O_NONBLOCK);
 }
 
 static int control(int fd, int command, void *argument, int (*kernel)(int, int, void *))
@@ -230,11 +225,7 @@ EXPORT int ioctl(int fd, unsigned long request, ...)
 	/* DIFFERS: SIOCOUTQ counts what TCP holds unacknowledged: nothing, once the ring has it. */
 	result = real.ioctl(fd, request, argument);
 	if (result == 0 && request == FIONBIO) {
-		c = conn_get(fd);
-		if (c) {
-			store_relaxed(&c->shared->nonblock, *(int *)argument != 0);
-			conn_put(c);
-		}
+		sockopt_nonblock(fd, *(int *)argument != 0);
 	} else if (result == 0 && request == FIOASYNC && *(int *)argument) {
 		leave(fd, REASON_SOCKET_FEATURE);
 	}
