@@ -8,6 +8,7 @@ import {
 } from '../../control/check/format-matrix.js';
 import {loadManifests, type Manifest} from '../../control/check/manifest.js';
 import {modes} from '../../control/check/modes.js';
+import {parseCount} from '../../control/check/parse-count.js';
 import {Progress} from '../../control/check/progress.js';
 import {runMatrix, type Plan} from '../../control/check/run-matrix.js';
 import {checkSetting} from '../../control/check-setting.js';
@@ -103,14 +104,6 @@ function parseOutput(text: string): {format: Format; file: string} {
 	}
 
 	return {format, file};
-}
-
-function parseCount(name: string, text: string, least: number): number {
-	if (!/^\d{1,6}$/.test(text) || Number(text) < least) {
-		throw new CliError(`--${name} cannot be "${text}"`, {code: 'count', remedy: `Give a number from ${least}.`});
-	}
-
-	return Number(text);
 }
 
 function writeResults(file: string, text: string): void {

@@ -1,6 +1,7 @@
 /** The other end of one of our own TCP connections, as the tables of this network namespace show it. */
 import {Buffer} from 'node:buffer';
 import {BlockList, isIPv6} from 'node:net';
+import {endianness} from 'node:os';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {type TcpRow} from './ports.js';
 
@@ -54,16 +55,18 @@ function isOwnAddress(table: readonly TcpRow[], {local, peer}: Ends): boolean {
 	return address === plainAddress(local) || loopback.check(address, isIPv6(address) ? 'ipv6' : 'ipv4') || table.some(row => readAddress(row.local) === address);
 }
 
-/** `7F000001`: words of this machine's order. IPv4 within IPv6 reads as IPv4. */
+/** `0100007F`: words of this machine's order. IPv4 within IPv6 reads as IPv4. */
 export function readAddress(hex: string): string {
 	const bytes = Buffer.from(hex, 'hex');
-	const words = Buffer.concat(Array.from({length: bytes.length / 4}, (_, index) => bytes.subarray(index * 4, (index * 4) + 4).toReversed()).map(word => Buffer.from(word)));
-	if (words.length === 4) {
-		return words.join('.');
+	if (endianness() === 'LE') {
+		bytes.swap32();
 	}
 
-	const groups = Array.from({length: words.length / 2}, (_, index) => words.readUInt16BE(index * 2).toString(16));
-	return plainAddress(groups.join(':'));
+	if (bytes.length === 4) {
+		return bytes.join('.');
+	}
+
+	return plainAddress(Array.from({length: 8}, (_, index) => bytes.readUInt16BE(index * 2).toString(16)).join(':'));
 }
 
 /** One spelling an address. */
@@ -79,5 +82,5 @@ export function plainAddress(text: string): string {
 		return short;
 	}
 
-	return mapped.slice(1).flatMap(group => [Math.trunc(Number.parseInt(group, 16) / 256), Number.parseInt(group, 16) % 256]).join('.');
+	return mapped.slice(1).map(group => Number.parseInt(group, 16)).flatMap(group => [group >> 8, group & 255]).join('.');
 }

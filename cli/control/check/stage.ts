@@ -41,6 +41,9 @@ export type Ended = {
 	readonly stderr: string;
 };
 
+/** `isLiteral`: braces in its words are its own. */
+type Started = Command & {readonly isLiteral?: boolean};
+
 type Child = {
 	readonly command: readonly string[];
 	/** Files of its standard output and error. */
@@ -117,7 +120,7 @@ export class Stage {
 	}
 
 	/** Runs a program to its end: one end, or (undefined) a tool that is neither. */
-	async run(end: End | undefined, command: Command): Promise<Ended> {
+	async run(end: End | undefined, command: Started): Promise<Ended> {
 		const child = this.#start(end, command);
 		const timer = new AbortController();
 		const status = await Promise.race([child.ended, sleep(this.options.stepTimeoutMs, undefined, {signal: AbortSignal.any([timer.signal, this.options.signal])}).catch(() => undefined)]);
@@ -160,8 +163,8 @@ export class Stage {
 	}
 
 	/** Output goes to files: Node's own pipes would be sockets, which few programs have there. */
-	#start(end: End | undefined, {run, user, env, input}: Command): Child {
-		const [file = '', ...args] = run.map(word => this.expand(word));
+	#start(end: End | undefined, {run, user, env, input, isLiteral}: Started): Child {
+		const [file = '', ...args] = isLiteral ? run : run.map(word => this.expand(word));
 		const log = path.join(this.directory, `log-${this.#children.length}`);
 		const logs = [`${log}.out`, `${log}.err`] as const;
 		// Execa takes any descriptor; its types stop at 9.
