@@ -2,17 +2,19 @@
 import {writeFileSync} from 'node:fs';
 import {availableParallelism, homedir, hostname, release} from 'node:os';
 import path from 'node:path';
+import process from 'node:process';
 import {withLibrary} from '../../control/check/borrow-library.js';
 import {
 	countStatuses, formatMatrix, formats, type Format, type Results,
 } from '../../control/check/format-matrix.js';
+import {installPackages} from '../../control/check/install-packages.js';
 import {loadManifests, type Manifest} from '../../control/check/manifest.js';
 import {modes} from '../../control/check/modes.js';
 import {parseCount} from '../../control/check/parse-count.js';
 import {Progress} from '../../control/check/progress.js';
 import {runMatrix, type Plan} from '../../control/check/run-matrix.js';
 import {checkSetting} from '../../control/check-setting.js';
-import {CliError} from '../../control/cli-error.js';
+import {CliError, exitCodes} from '../../control/cli-error.js';
 import {defineCommand, type Context} from '../../control/tool/tool.js';
 import {writeFully} from '../../control/write-fully.js';
 
@@ -37,15 +39,16 @@ export const matrixCommand = defineCommand({
 		'npm-dir': {type: 'string', requiresArg: true, describe: 'Where npm packages are installed; ~/.cache/rsocket if not said'},
 		'require-promotion': {type: 'boolean', describe: 'Fails when less is promoted than a manifest says'},
 		'require-all': {type: 'boolean', describe: 'Fails when something is skipped'},
+		install: {type: 'boolean', describe: 'Installs what is missing first, with apt-get (as root or by sudo) and npm'},
 		list: {type: 'boolean', describe: 'Lists the applications'},
 	},
 	examples: [
 		['$0 matrix redis nginx', 'two applications'],
 		['$0 matrix ./my-app.json --mode both', 'an application of your own'],
-		['$0 matrix --output junit:results.xml --output html:matrix.html', 'everything, for continuous integration'],
+		['$0 matrix --install --output junit:results.xml --output html:matrix.html', 'everything, for continuous integration'],
 	],
 	json: '{startedAt, durationMs, machine, counts: {same, unpromoted, differs, broken, skipped}, cells[]: {app, mode, transport, status, durationMs, ends, promoted, reasons, differences[]: {step, what, expected, got}, why, attempts}}; with --list: [{name, about, packages, promotes}]',
-	exitCodes: [[0, 'Nothing differs from plain TCP.'], [1, 'Something differs, or does not work on plain TCP either.']],
+	exitCodes: [[0, 'Nothing differs from plain TCP.'], [1, 'Something differs, or does not work on plain TCP either.'], [125, 'Nothing was run, or not everything.']],
 	async run(args, context) {
 		const manifests = loadManifests(args.apps ?? []);
 		if (args.list === true) {
@@ -55,27 +58,53 @@ export const matrixCommand = defineCommand({
 
 		const outputs = (args.output ?? []).map(text => parseOutput(text));
 		const plan: Plan = {
-			manifests, modes: args.mode ?? modes, transports: args.transport ?? ['auto', 'tcp'],
+			manifests, modes: [...new Set(args.mode ?? modes)], transports: [...new Set(args.transport ?? ['auto', 'tcp'])],
 			settings: (args.set ?? []).map(pair => checkSetting(pair, context.native)),
 			jobs: parseCount('jobs', args.jobs ?? String(availableParallelism()), 1), retries: parseCount('retries', args.retries, 0),
 			path: context.env['PATH'] ?? '/usr/bin:/bin',
 		};
-		const npmDirectory = args['npm-dir'] ?? path.join(context.env['HOME'] ?? homedir(), '.cache', 'rsocket');
-		const results = await carryOut(plan, {npmDirectory: path.resolve(npmDirectory), stepTimeoutMs: parseCount('timeout', args.timeout, 1) * 1000}, context);
+		const npmDirectory = path.resolve(args['npm-dir'] ?? path.join(context.env['HOME'] ?? homedir(), '.cache', 'rsocket'));
+		const stepTimeoutMs = parseCount('timeout', args.timeout, 1) * 1000;
+		// Before an hour is spent on results that cannot be written.
+		for (const {file} of outputs) {
+			writeResults(file, '');
+		}
+
+		if (args.install === true) {
+			await installPackages(manifests, {path: plan.path, npmDirectory, isRoot: process.getuid?.() === 0, signal: context.signal});
+		}
+
+		const results = await carryOut(plan, {npmDirectory, stepTimeoutMs}, context);
 		for (const {format, file} of outputs) {
 			writeResults(file, `${formatMatrix(results, format)}\n`);
 		}
 
 		context.print(formatMatrix(results, context.isJson ? 'json' : args.format, context.paint));
-		const {differs, broken, unpromoted, skipped} = countStatuses(results.cells);
-		return context.signal.aborted || differs + broken > 0 || (args['require-promotion'] === true && unpromoted > 0) || (args['require-all'] === true && skipped > 0) ? 1 : 0;
+		return judge(results, {isPromotionRequired: args['require-promotion'] === true, isAllRequired: args['require-all'] === true}, context);
 	},
 });
+
+type Requirements = {readonly isPromotionRequired: boolean; readonly isAllRequired: boolean};
+
+/** The exit code. What was not run has not passed. */
+function judge({cells}: Results, {isPromotionRequired, isAllRequired}: Requirements, context: Context): number {
+	const {same, differs, broken, unpromoted, skipped} = countStatuses(cells);
+	if (differs + broken > 0 || (isPromotionRequired && unpromoted > 0) || (isAllRequired && skipped > 0)) {
+		return 1;
+	}
+
+	if (context.signal.aborted || same + unpromoted === 0) {
+		context.warn(context.signal.aborted ? 'interrupted: not everything was run' : 'nothing was run');
+		return exitCodes.failure;
+	}
+
+	return 0;
+}
 
 async function carryOut(plan: Plan, {npmDirectory, stepTimeoutMs}: {readonly npmDirectory: string; readonly stepTimeoutMs: number}, context: Context): Promise<Results> {
 	const start = performance.now();
 	const startedAt = new Date().toISOString();
-	const progress = new Progress(plan.manifests.length * plan.modes.length * plan.transports.length, context.isTerminal, text => {
+	const progress = new Progress(plan.manifests.length * plan.modes.length * plan.transports.length, process.stderr.isTTY, text => {
 		writeFully(2, text);
 	});
 	const cells = await withLibrary(async library => runMatrix(plan, {

@@ -4,6 +4,7 @@ import {
 } from 'node:fs';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
+import process from 'node:process';
 import {preloadLibrary} from '../../native.js';
 import {CliError} from '../cli-error.js';
 
@@ -12,7 +13,7 @@ export async function withLibrary<Result>(use: (library: string) => Promise<Resu
 		throw new CliError(`${preloadLibrary} is not a file`, {code: 'not-built', remedy: 'Run npm run build.'});
 	}
 
-	const directory = mkdtempSync(path.join(tmpdir(), 'rscheck-'));
+	const directory = mkdtempSync(path.join(tmpdir(), `rscheck-${process.pid}-`));
 	try {
 		const library = path.join(directory, 'librspreload.so');
 		copyFileSync(preloadLibrary, library);

@@ -17,7 +17,7 @@ export function searchPath(manifest: Pick<Manifest, 'path'>, inherited: string):
 
 /** Undefined: it can be run. Else a sentence with the remedy. */
 export function findMissing(manifest: Manifest, inherited: string, npmDirectory: string): string | undefined {
-	const programs = new Set([...manifest.prepare ?? [], ...manifest.start, ...manifest.exercise].map(({run}) => run[0] ?? ''));
+	const programs = new Set([...[...manifest.prepare ?? [], ...manifest.start, ...manifest.exercise].map(({run}) => run[0] ?? ''), ...manifest.needs ?? []]);
 	const missing = [...programs].find(program => !program.includes('{') && !isThere(program, searchPath(manifest, inherited)));
 	const {debian = [], npm = []} = manifest.packages;
 	if (missing !== undefined) {

@@ -28,6 +28,7 @@ export type Manifest = {
 	readonly name: string;
 	readonly about: string;
 	readonly packages: {readonly debian?: readonly string[]; readonly npm?: readonly string[]};
+	readonly needs?: readonly string[];
 	readonly path?: readonly string[];
 	readonly ports?: Readonly<Record<string, number>>;
 	readonly directories?: Readonly<Record<string, string>>;
@@ -90,7 +91,12 @@ export function readManifest(file: string): Manifest {
 }
 
 function filesIn(directory: string): string[] {
-	return readdirSync(directory).filter(name => name.endsWith('.json')).toSorted((a, b) => a.localeCompare(b)).map(name => path.join(directory, name));
+	const files = readdirSync(directory).filter(name => name.endsWith('.json')).toSorted((a, b) => a.localeCompare(b)).map(name => path.join(directory, name));
+	if (files.length === 0) {
+		throw new CliError(`${directory} holds no manifests`, {code: 'manifest', remedy: 'Name a directory with manifests (*.json), or none for our own.'});
+	}
+
+	return files;
 }
 
 function filesFor(word: string): string[] {

@@ -57,7 +57,7 @@ const reportCapacity = 16_384;
 
 export class Stage {
 	static async open(options: StageOptions): Promise<Stage> {
-		const directory = await mkdtemp(path.join(tmpdir(), 'rscheck-'));
+		const directory = await mkdtemp(path.join(tmpdir(), `rscheck-${process.pid}-`));
 		// Programs of other users must reach what is in it.
 		await chmod(directory, 0o755);
 		await mkdir(path.join(directory, 'no-config'));
