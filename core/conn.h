@@ -79,12 +79,13 @@ struct conn {
 	uint32_t send_gate; /* 1: a commit is being decided; writers wait for it */
 
 	/* Promotion (promote.c), under `promoting`. */
-	uint32_t promoting;  /* try-lock */
-	uint32_t attached;   /* 1: the channel is mapped; release, acquire */
-	uint32_t never;      /* no further attempts, no consent, no commit */
-	uint32_t tries;      /* for the peer to be found */
-	uint32_t looks;      /* for its answer */
-	uint64_t next_calls; /* the attempt after next happens at that many calls or bytes */
+	uint32_t promoting;    /* try-lock */
+	uint32_t attached;     /* 1: the channel is mapped; release, acquire */
+	uint32_t never;        /* no further attempts, no consent, no commit */
+	uint32_t tries;        /* for the peer to be found */
+	uint32_t looks;        /* for its answer */
+	uint64_t search_calls; /* the distance between the first attempts, in calls */
+	uint64_t next_calls;   /* the attempt after next happens at that many calls or bytes */
 	uint64_t next_bytes;
 	struct rendezvous *rendezvous;
 	uint32_t corked; /* the last kernel write had MSG_MORE */
@@ -102,6 +103,13 @@ struct conn {
 	uint32_t slot;
 	uint64_t look_again; /* clock_ticks after which a non-blocking miss asks TCP again */
 	uint64_t stuck_head; /* the peer's head when the sender last asked TCP about it */
+
+	struct rsocket_options {
+		uint32_t made; /* 1: by an r-call; otherwise the rest is nothing */
+		uint16_t sq_size, rq_size, inline_size, iomap_size;
+		uint32_t route_size; /* bytes of ROUTE, a page of its own, or 0 */
+		void *route;
+	} rsocket; /* rsocket.h */
 
 	struct reg *regs; /* epoll registrations, under the readiness lock */
 	struct conn *next_free;

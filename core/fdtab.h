@@ -14,7 +14,7 @@ struct epset;
 
 /* One word a number: 0 nothing of ours, or a pointer and in its low bits what it points to. Stored under fdtab_lock with release;
  * loaded with acquire by anyone. */
-enum fd_kind { FD_NONE, FD_CONN, FD_EPOLL };
+enum fd_kind { FD_NONE, FD_CONN, FD_EPOLL, FD_DGRAM };
 extern uintptr_t fdtab[FDTAB_SIZE];
 extern struct lock fdtab_lock;
 

@@ -217,6 +217,8 @@ static int wait_sleep(struct conn *c, int fd, short events, size_t lowat, uint64
 		return error;
 	if (n > 0 && fds[0].revents & (POLLRDHUP | POLLERR | POLLHUP))
 		store_relaxed(&c->shared->tcp_event, 1);
+	if (error == -EINTR && thread_handlers_unseen)
+		return strict || !thread_handlers_restart() ? -EINTR : 0;
 	return error == 0 || error == -EINTR ? interrupted(handlers, interruptions, strict) : error;
 }
 

@@ -182,7 +182,7 @@ static void put_off(struct conn *c)
 	}
 	/* Nobody yet: ever more rarely, up to a point: a peer may be inside one very long call. Large calls make bytes fast. */
 	rarer = c->tries < RARER_CALLS ? c->tries : RARER_CALLS;
-	store_relaxed(&c->next_calls, calls + ((uint64_t)settings()->promote_after_calls << rarer));
+	store_relaxed(&c->next_calls, calls + ((c->search_calls ? c->search_calls : 1) << rarer));
 	rarer = c->tries < RARER_BYTES ? c->tries : RARER_BYTES;
 	store_relaxed(&c->next_bytes, bytes + ((uint64_t)settings()->promote_after_bytes << rarer));
 	c->tries++;

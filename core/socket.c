@@ -6,6 +6,7 @@
 #include "log.h"
 #include "process.h"
 #include "promote.h"
+#include "rsocket.h"
 #include "stream.h"
 
 #include <errno.h>
@@ -134,7 +135,8 @@ struct conn *conn_new(int fd, bool accepted)
 	store_relaxed(&c->fd, fd);
 	c->descriptors = 1;
 	c->accepted = accepted;
-	c->next_calls = (uint64_t)settings()->promote_after_calls;
+	c->search_calls = (uint64_t)settings()->promote_after_calls;
+	c->next_calls = c->search_calls;
 	c->next_bytes = (uint64_t)settings()->promote_after_bytes;
 	shared->recv_lowat = 1;
 	store_release(&c->generation, generation | 1);
@@ -441,6 +443,7 @@ static void conn_recycle(struct conn *c)
 {
 	struct conn_shared *shared = c->shared;
 
+	rsocket_options_fini(c);
 	if (c->attached) {
 		readiness_take();
 		if (c->link)

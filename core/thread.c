@@ -10,6 +10,8 @@
 
 __thread struct thread thread_self __attribute__((tls_model("initial-exec")));
 
+bool thread_handlers_unseen;
+
 static struct lock thread_list_lock;
 static struct thread *thread_list;
 static pthread_key_t thread_key;
@@ -46,6 +48,26 @@ void thread_raise_deferred(void)
 	 * stack and flags are its business. */
 	sys_call4(SYS_rt_tgsigqueueinfo, kernel_getpid(), sys_call0(SYS_gettid), info.si_signo, &info);
 	sys_call4(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, 8);
+}
+
+/* The kernel's own struct sigaction. */
+struct kernel_action {
+	void (*handler)(int);
+	unsigned long flags;
+	void (*restorer)(void);
+	uint64_t mask;
+};
+
+bool thread_handlers_restart(void)
+{
+	for (int signal = 1; signal < NSIG; signal++) {
+		struct kernel_action action;
+
+		if (sys_call4(SYS_rt_sigaction, signal, NULL, &action, sizeof action.mask) == 0 &&
+		    action.handler != SIG_DFL && action.handler != SIG_IGN && !(action.flags & SA_RESTART))
+			return false;
+	}
+	return true;
 }
 
 static void thread_end(void *unused)

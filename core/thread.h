@@ -6,6 +6,7 @@
 #include "bell.h"
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct conn;
@@ -52,6 +53,12 @@ static inline void critical_exit(void)
 	if (--thread_self.critical == 0 && __builtin_expect(thread_self.deferred, 0))
 		thread_raise_deferred();
 }
+
+/* Handlers of the program run without a trampoline of ours: nothing counts them, and only a kernel sleep that fails with EINTR
+ * tells of them. They must not use the engine. */
+extern bool thread_handlers_unseen;
+/* Whether all handlers that are installed have SA_RESTART: which of them ran is not known then. */
+bool thread_handlers_restart(void);
 
 /* For a signal handler that found thread_self.critical > 0: keeps the signal until the section ends. CONTEXT is
  * the handler's ucontext_t. */

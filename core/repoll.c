@@ -1,0 +1,92 @@
+/* Waiting for rsockets and anything else. */
+#include "epoll.h"
+#include "kernel.h"
+#include "poll.h"
+#include "rsocket.h"
+#include "select.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sys/resource.h>
+
+static bool timespec_bad(const struct timespec *t)
+{
+	return t && (t->tv_sec < 0 || t->tv_nsec < 0 || t->tv_nsec >= 1000000000);
+}
+
+static int64_t timespec_ns(const struct timespec *t)
+{
+	if (!t)
+		return FOREVER;
+	return t->tv_sec > INT64_MAX / 1000000000 - 1 ? INT64_MAX : t->tv_sec * 1000000000 + t->tv_nsec;
+}
+
+int rsocket_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
+{
+	struct rlimit limit;
+
+	pthread_testcancel();
+	if (timespec_bad(timeout) || (count && !fds) || getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
+	    count > limit.rlim_cur || !poll_special(fds, count)) {
+		int n = kernel_ppoll(fds, count, timeout, mask);
+
+		return n < 0 ? -errno : n;
+	}
+	return poll_wait(fds, count, timespec_ns(timeout), mask);
+}
+
+int rsocket_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
+{
+	struct timespec timeout = {timeout_ms / 1000, timeout_ms % 1000 * 1000000l};
+
+	return rsocket_ppoll(fds, count, timeout_ms < 0 ? NULL : &timeout, NULL);
+}
+
+int rsocket_select(int count, fd_set *in, fd_set *out, fd_set *except, struct timeval *timeout)
+{
+	uint64_t start, spent;
+	int64_t ns;
+	int n;
+
+	pthread_testcancel();
+	if (count < 0 || (timeout && (timeout->tv_sec < 0 || timeout->tv_usec < 0 || timeout->tv_usec >= 1000000)))
+		return -EINVAL;
+	if (!timeout)
+		return select_wait(count, in, out, except, FOREVER, NULL);
+	ns = timeout->tv_sec > INT64_MAX / 1000000000 - 1 ? INT64_MAX
+							  : timeout->tv_sec * 1000000000 + timeout->tv_usec * 1000;
+	start = clock_monotonic();
+	n = select_wait(count, in, out, except, ns, NULL);
+	/* Linux gives back what is left. */
+	spent = clock_monotonic() - start;
+	ns = spent < (uint64_t)ns ? ns - (int64_t)spent : 0;
+	timeout->tv_sec = ns / 1000000000;
+	timeout->tv_usec = ns % 1000000000 / 1000;
+	return n;
+}
+
+int rsocket_epoll_create(int flags)
+{
+	int fd = (int)sys_call1(SYS_epoll_create1, flags);
+
+	if (fd >= 0)
+		epoll_new(fd);
+	return fd;
+}
+
+int rsocket_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
+{
+	struct epset *set = fdtab_epset(epfd);
+
+	return set ? epoll_control(set, epfd, op, fd, event) : -EBADF;
+}
+
+int rsocket_epoll_wait(int epfd, struct epoll_event *events, int max, int timeout_ms)
+{
+	struct epset *set = fdtab_epset(epfd);
+
+	pthread_testcancel();
+	if (!set)
+		return -EBADF;
+	return epoll_wait_any(set, epfd, events, max, timeout_ms < 0 ? FOREVER : (int64_t)timeout_ms * 1000000, NULL);
+}

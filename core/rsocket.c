@@ -1,0 +1,288 @@
+/* Rsockets: how they begin and end, and what they are called. */
+#include "rsocket.h"
+#include "epoll.h"
+#include "kernel.h"
+#include "process.h"
+#include "promote.h"
+#include "sockopt.h"
+#include "stream.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+
+#ifndef AF_IB
+#define AF_IB 27
+#endif
+
+const struct rsocket_calls rsocket_calls = {
+	.rows = ""
+#define RCALL(type, name, params, args) #name " "
+#define VRCALL(type, name, vparams, params, args) RCALL(type, name, params, args)
+#include "rsocket.def"
+#undef RCALL
+#undef VRCALL
+	,
+#define RCALL(type, name, params, args) .name = rsocket_##name,
+#define VRCALL(type, name, vparams, params, args) RCALL(type, name, params, args)
+#include "rsocket.def"
+#undef RCALL
+#undef VRCALL
+};
+
+/* What a datagram rsocket is in the table of descriptors, so far: the kernel does the rest. */
+static uint64_t dgram_mark;
+
+static bool is_rsocket(int fd)
+{
+	enum fd_kind kind = fdtab_kind(fd);
+
+	return kind == FD_CONN || kind == FD_DGRAM;
+}
+
+/* The connection is there: it need not be used first. */
+static void look_for_peer(struct conn *c)
+{
+	if (promote_due(c))
+		promote_attempt(c);
+}
+
+/* FD is a new stream socket of an r-call. 0 or -errno. */
+static int new_conn(int fd, const struct conn *listener)
+{
+	struct conn *c = conn_new(fd, listener != NULL);
+
+	if (!c)
+		return -ENOMEM;
+	rsocket_options_init(c, listener);
+	if (fd <= 2)
+		conn_never(c, REASON_STDIO);
+	return 0;
+}
+
+static void new_dgram(int fd)
+{
+	critical_enter();
+	lock_take(&fdtab_lock);
+	fdtab_set(fd, FD_DGRAM, &dgram_mark);
+	lock_drop(&fdtab_lock);
+	critical_exit();
+}
+
+int rsocket_socket(int domain, int type, int protocol)
+{
+	int kind = type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC), fd, error = 0;
+
+	/* No device of ours has InfiniBand addresses. */
+	if (domain == AF_IB)
+		return -ENODEV;
+	if ((domain != AF_INET && domain != AF_INET6) ||
+	    !((kind == SOCK_STREAM && (protocol == 0 || protocol == IPPROTO_TCP)) ||
+	      (kind == SOCK_DGRAM && (protocol == 0 || protocol == IPPROTO_UDP))))
+		return -ENOTSUP;
+	fd = kernel_socket(domain, type, protocol);
+	if (fd < 0)
+		return fd;
+	if (kind == SOCK_DGRAM)
+		new_dgram(fd);
+	else
+		error = new_conn(fd, NULL);
+	if (error < 0)
+		sys_close(fd);
+	return error < 0 ? error : fd;
+}
+
+int rsocket_bind(int fd, const struct sockaddr *addr, socklen_t addrlen)
+{
+	return is_rsocket(fd) ? (int)sys_call3(SYS_bind, fd, addr, addrlen) : -EBADF;
+}
+
+int rsocket_listen(int fd, int backlog)
+{
+	struct conn *c;
+	int error;
+
+	if (!is_rsocket(fd))
+		return -EBADF;
+	error = (int)sys_call2(SYS_listen, fd, backlog);
+	c = error == 0 ? conn_get(fd) : NULL;
+	if (c) {
+		conn_never(c, REASON_LISTENING);
+		conn_put(c);
+	}
+	return error;
+}
+
+static int accept_flags(int fd)
+{
+	int status = kernel_fcntl(fd, F_GETFL, 0), descriptor = kernel_fcntl(fd, F_GETFD, 0);
+
+	return (status & O_NONBLOCK ? SOCK_NONBLOCK : 0) | (descriptor & FD_CLOEXEC ? SOCK_CLOEXEC : 0);
+}
+
+/* DIFFERS: from accept(2), as in rdma-core: O_NONBLOCK and FD_CLOEXEC are inherited. */
+int rsocket_accept(int fd, struct sockaddr *addr, socklen_t *addrlen)
+{
+	return rsocket_accept4(fd, addr, addrlen, is_rsocket(fd) ? accept_flags(fd) : 0);
+}
+
+int rsocket_accept4(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags)
+{
+	int accepting = 0, new, error;
+	socklen_t size = sizeof accepting;
+	struct conn *listener, *c;
+
+	if (fdtab_kind(fd) != FD_CONN)
+		return -EBADF;
+	new = (int)sys_call4(SYS_accept4, fd, addr, addrlen, flags);
+	/* DIFFERS: EINVAL of accept(2), as in rdma-core. */
+	if (new == -EINVAL && kernel_getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &accepting, &size) == 0 && !accepting)
+		return -EBADF;
+	if (new < 0)
+		return new;
+	listener = conn_get(fd);
+	if (!listener) { /* closed meanwhile by another thread */
+		sys_close(new);
+		return -EBADF;
+	}
+	error = new_conn(new, listener);
+	conn_put(listener);
+	if (error < 0) {
+		sys_close(new);
+		return error;
+	}
+	c = conn_get(new);
+	if (c) {
+		look_for_peer(c);
+		conn_put(c);
+	}
+	return new;
+}
+
+/* Connecting to nothing resets what there was, and the socket is a new one. */
+static int disconnect(struct conn *c, int fd, const struct sockaddr *addr, socklen_t addrlen)
+{
+	struct rsocket_options options = c->rsocket;
+	int error;
+
+	c->rsocket.route = NULL;
+	store_relaxed(&c->reset, 1);
+	conn_close(c, fd);
+	error = (int)sys_call3(SYS_connect, fd, addr, addrlen);
+	c = conn_new(fd, false);
+	if (c)
+		c->rsocket = options;
+	return error;
+}
+
+int rsocket_connect(int fd, const struct sockaddr *addr, socklen_t addrlen)
+{
+	struct conn *c;
+	int error;
+
+	if (!is_rsocket(fd))
+		return -EBADF;
+	c = fdtab_conn(fd);
+	if (c && addr && addrlen >= sizeof addr->sa_family && addr->sa_family == AF_UNSPEC && process_is_us())
+		return disconnect(c, fd, addr, addrlen);
+	error = (int)sys_call3(SYS_connect, fd, addr, addrlen);
+	if ((error == 0 || error == -EINPROGRESS || error == -EINTR) && (c = conn_get(fd))) {
+		conn_opened(c);
+		if (error == 0)
+			look_for_peer(c);
+		conn_put(c);
+	}
+	return error;
+}
+
+int rsocket_shutdown(int fd, int how)
+{
+	struct conn *c;
+	int error;
+
+	if (!is_rsocket(fd))
+		return -EBADF;
+	c = conn_get(fd);
+	if (!c)
+		return (int)sys_call2(SYS_shutdown, fd, how);
+	error = stream_shutdown(c, fd, how);
+	conn_put(c);
+	return error;
+}
+
+static void forget_dgram(int fd)
+{
+	critical_enter();
+	lock_take(&fdtab_lock);
+	if (fdtab_kind(fd) == FD_DGRAM)
+		fdtab_set(fd, FD_NONE, NULL);
+	lock_drop(&fdtab_lock);
+	critical_exit();
+}
+
+int rsocket_close(int fd)
+{
+	struct conn *c = fdtab_conn(fd);
+	struct epset *set = fdtab_epset(fd);
+
+	if (fdtab_kind(fd) == FD_NONE)
+		return -EBADF;
+	if (process_is_us()) {
+		if (c)
+			conn_close(c, fd);
+		else if (set)
+			epoll_close(set, fd);
+		else
+			forget_dgram(fd);
+	}
+	return sys_close(fd);
+}
+
+/* NEW became another number for FD. */
+static int copied(int fd, int new)
+{
+	struct conn *c;
+
+	if (new < 0 || !process_is_us())
+		return new;
+	fdtab_copy(fd, new);
+	c = new <= 2 ? conn_get(new) : NULL;
+	if (c) {
+		promote_return(c, REASON_STDIO);
+		conn_put(c);
+	}
+	return new;
+}
+
+int rsocket_dup(int fd)
+{
+	return fdtab_kind(fd) == FD_NONE ? -EBADF : copied(fd, kernel_fcntl(fd, F_DUPFD, 0));
+}
+
+int rsocket_fcntl(int fd, int command, long argument)
+{
+	int result;
+
+	if (fdtab_kind(fd) == FD_NONE)
+		return -EBADF;
+	result = kernel_fcntl(fd, command, argument);
+	if (result < 0)
+		return result;
+	if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
+		return copied(fd, result);
+	if (command == F_SETFL && fdtab_kind(fd) == FD_CONN) {
+		if (argument & O_ASYNC)
+			sockopt_leave(fd);
+		sockopt_nonblock(fd, argument & O_NONBLOCK);
+	}
+	return result;
+}
+
+int rsocket_getpeername(int fd, struct sockaddr *addr, socklen_t *addrlen)
+{
+	return is_rsocket(fd) ? (int)sys_call3(SYS_getpeername, fd, addr, addrlen) : -EBADF;
+}
+
+int rsocket_getsockname(int fd, struct sockaddr *addr, socklen_t *addrlen)
+{
+	return is_rsocket(fd) ? (int)sys_call3(SYS_getsockname, fd, addr, addrlen) : -EBADF;
+}

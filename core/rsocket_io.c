@@ -1,0 +1,240 @@
+/* Reading and writing rsockets: one stream, whatever carries it. */
+#include "kernel.h"
+#include "rsocket.h"
+#include "stream.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+
+/* Whether a receive with FLAGS takes bytes of the stream. */
+static bool takes(int flags)
+{
+	return !(flags & (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE));
+}
+
+static struct iovec one(const void *buf, size_t size)
+{
+	return (struct iovec){(void *)(uintptr_t)buf, size};
+}
+
+/* --- receiving --- */
+
+static ssize_t receive(int fd, struct msghdr *msg, int flags)
+{
+	struct passage p;
+	ssize_t n;
+	int out_flags = 0;
+
+	if (msg->msg_iovlen > IOV_MAX)
+		return -EMSGSIZE;
+	switch (stream_recv_begin(fd, &p)) {
+	case ROUTE_PLAIN:
+		n = kernel_recvmsg(fd, msg, flags);
+		stream_recv_plain(&p, n, takes(flags));
+		return n;
+	case ROUTE_KERNEL:
+		n = kernel_recvmsg(fd, msg, flags);
+		stream_recv_end(&p, fd, n, takes(flags));
+		return n;
+	default:
+		if (flags & MSG_ERRQUEUE) {
+			/* Control messages, which only the kernel has. */
+			conn_put(p.conn);
+			return kernel_recvmsg(fd, msg, flags);
+		}
+		n = stream_recv(&p, fd, msg->msg_iov, (int)msg->msg_iovlen, flags, &out_flags);
+		if (n >= 0) {
+			msg->msg_flags = out_flags | (flags & MSG_CMSG_CLOEXEC);
+			msg->msg_controllen = 0;
+			msg->msg_namelen = 0;
+		}
+		return n;
+	}
+}
+
+/* A stream's bytes come from its peer, and a program that asks is told, as rdma-core does. */
+static void name_peer(int fd, struct msghdr *msg, socklen_t room)
+{
+	socklen_t size = room;
+
+	msg->msg_namelen = sys_call3(SYS_getpeername, fd, msg->msg_name, &size) == 0 ? size : 0;
+}
+
+ssize_t rsocket_recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	enum fd_kind kind = fdtab_kind(fd);
+	socklen_t room = msg->msg_namelen;
+	ssize_t n;
+
+	pthread_testcancel();
+	if (kind == FD_DGRAM)
+		return kernel_recvmsg(fd, msg, flags);
+	if (kind != FD_CONN)
+		return -EBADF;
+	n = receive(fd, msg, flags);
+	if (n > 0 && msg->msg_name && !(flags & MSG_ERRQUEUE))
+		name_peer(fd, msg, room);
+	return n;
+}
+
+ssize_t rsocket_recvfrom(int fd, void *buf, size_t size, int flags, struct sockaddr *addr, socklen_t *addrlen)
+{
+	struct iovec iov = one(buf, size);
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	ssize_t n;
+
+	if (addr && addrlen) {
+		msg.msg_name = addr;
+		msg.msg_namelen = *addrlen;
+	}
+	n = rsocket_recvmsg(fd, &msg, flags);
+	if (n >= 0 && msg.msg_name)
+		*addrlen = msg.msg_namelen;
+	return n;
+}
+
+ssize_t rsocket_recv(int fd, void *buf, size_t size, int flags)
+{
+	struct iovec iov = one(buf, size);
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	return rsocket_recvmsg(fd, &msg, flags);
+}
+
+ssize_t rsocket_read(int fd, void *buf, size_t size)
+{
+	return rsocket_readv(fd, &(struct iovec){buf, size}, 1);
+}
+
+/* A read of nothing never looks at the stream. */
+static bool nothing_to_read(int fd, const struct iovec *iov, size_t count)
+{
+	size_t i = 0;
+
+	while (i < count && iov[i].iov_len == 0)
+		i++;
+	return i == count && fdtab_kind(fd) == FD_CONN;
+}
+
+ssize_t rsocket_readv(int fd, const struct iovec *iov, int count)
+{
+	struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)count};
+
+	if (count < 0 || count > IOV_MAX)
+		return -EINVAL;
+	return nothing_to_read(fd, iov, (size_t)count) ? 0 : rsocket_recvmsg(fd, &msg, 0);
+}
+
+/* The timeout is looked at between messages only, as the kernel does. */
+int rsocket_recvmmsg(int fd, struct mmsghdr *vec, unsigned int count, int flags, struct timespec *timeout)
+{
+	uint64_t deadline = 0;
+	ssize_t bytes = 0;
+	unsigned int n;
+
+	if (fdtab_kind(fd) == FD_DGRAM)
+		return (int)sys_call5(SYS_recvmmsg, fd, vec, count, flags, timeout);
+	if (timeout)
+		deadline = clock_monotonic() + (uint64_t)timeout->tv_sec * 1000000000ull + (uint64_t)timeout->tv_nsec;
+	for (n = 0; n < count && n < IOV_MAX; n++) {
+		if (n > 0 && deadline && clock_monotonic() >= deadline)
+			break;
+		bytes = rsocket_recvmsg(fd, &vec[n].msg_hdr, flags & ~MSG_WAITFORONE);
+		if (bytes < 0)
+			break;
+		vec[n].msg_len = (unsigned int)bytes;
+		if (flags & MSG_WAITFORONE)
+			flags |= MSG_DONTWAIT;
+	}
+	return n ? (int)n : (int)bytes;
+}
+
+/* --- sending --- */
+
+/* DIFFERS: as in rdma-core, no SIGPIPE, and ECONNRESET where a socket says EPIPE. */
+static ssize_t told(ssize_t n)
+{
+	return n == -EPIPE ? -ECONNRESET : n;
+}
+
+static ssize_t transmit(int fd, const struct msghdr *msg, int flags)
+{
+	struct passage p;
+	ssize_t n;
+
+	flags |= MSG_NOSIGNAL;
+	switch (stream_send_begin(fd, flags, &p)) {
+	case ROUTE_PLAIN:
+		n = kernel_sendmsg(fd, msg, flags);
+		stream_send_plain(&p, n);
+		return told(n);
+	case ROUTE_KERNEL:
+		n = kernel_sendmsg(fd, msg, flags);
+		stream_send_end(&p, fd, n, flags);
+		return told(n);
+	default:
+		return told(stream_send(&p, fd, msg->msg_iov, (int)msg->msg_iovlen, flags));
+	}
+}
+
+ssize_t rsocket_sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	enum fd_kind kind = fdtab_kind(fd);
+
+	pthread_testcancel();
+	if (kind == FD_DGRAM)
+		return kernel_sendmsg(fd, msg, flags);
+	if (kind != FD_CONN)
+		return -EBADF;
+	if (msg->msg_iovlen > IOV_MAX)
+		return -EMSGSIZE;
+	/* DIFFERS: as in rdma-core; sendto(2) looks past the address. */
+	if (msg->msg_name && msg->msg_namelen)
+		return -EISCONN;
+	return transmit(fd, msg, flags);
+}
+
+ssize_t rsocket_sendto(int fd, const void *buf, size_t size, int flags, const struct sockaddr *addr, socklen_t addrlen)
+{
+	struct iovec iov = one(buf, size);
+	struct msghdr msg = {.msg_name = (void *)(uintptr_t)addr,
+			     .msg_namelen = addr ? addrlen : 0,
+			     .msg_iov = &iov,
+			     .msg_iovlen = 1};
+
+	return rsocket_sendmsg(fd, &msg, flags);
+}
+
+ssize_t rsocket_send(int fd, const void *buf, size_t size, int flags)
+{
+	return rsocket_sendto(fd, buf, size, flags, NULL, 0);
+}
+
+ssize_t rsocket_write(int fd, const void *buf, size_t size)
+{
+	return rsocket_sendto(fd, buf, size, 0, NULL, 0);
+}
+
+ssize_t rsocket_writev(int fd, const struct iovec *iov, int count)
+{
+	struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)count};
+
+	return count < 0 || count > IOV_MAX ? -EINVAL : rsocket_sendmsg(fd, &msg, 0);
+}
+
+int rsocket_sendmmsg(int fd, struct mmsghdr *vec, unsigned int count, int flags)
+{
+	ssize_t bytes = 0;
+	unsigned int n;
+
+	if (fdtab_kind(fd) == FD_DGRAM)
+		return (int)sys_call4(SYS_sendmmsg, fd, vec, count, flags);
+	for (n = 0; n < count && n < IOV_MAX; n++) {
+		bytes = rsocket_sendmsg(fd, &vec[n].msg_hdr, flags);
+		if (bytes < 0)
+			break;
+		vec[n].msg_len = (unsigned int)bytes;
+	}
+	return n ? (int)n : (int)bytes;
+}

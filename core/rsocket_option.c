@@ -1,0 +1,166 @@
+/* Options of rsockets. Those of sockets are the kernel's; those of RDMA are kept and answered, for whoever asks. */
+#include "kernel.h"
+#include "rsocket.h"
+#include "sockopt.h"
+#include "wire.h"
+
+#include <errno.h>
+#include <rdma/rsocket.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define PATH_DATA_SIZE 72 /* struct ibv_path_data: flags, reserved, and a path record of 64 bytes */
+
+static uint16_t at_most(unsigned long value, unsigned long max)
+{
+	return (uint16_t)(value < max ? value : max);
+}
+
+unsigned rsocket_iomap_quantum(unsigned long count)
+{
+	if (count > RSOCKET_IOMAP_MAX)
+		count = RSOCKET_IOMAP_MAX;
+	return (unsigned)(count <= 128 ? count : count & ~255ul);
+}
+
+void rsocket_options_init(struct conn *c, const struct conn *from)
+{
+	const struct settings *s = settings();
+
+	c->rsocket = from && from->rsocket.made
+			     ? from->rsocket
+			     : (struct rsocket_options){
+				       .sq_size = at_most((unsigned long)s->sqsize_default, RSOCKET_SIZE_MAX),
+				       .rq_size = at_most((unsigned long)s->rqsize_default, RSOCKET_SIZE_MAX),
+				       .inline_size = at_most((unsigned long)s->inline_default, RSOCKET_SIZE_MAX),
+				       .iomap_size = (uint16_t)rsocket_iomap_quantum((unsigned long)s->iomap_size)};
+	c->rsocket.made = 1;
+	c->rsocket.route = NULL;
+	c->rsocket.route_size = 0;
+	c->search_calls = (uint64_t)s->rsocket_after_calls;
+	c->next_calls = c->search_calls;
+}
+
+void rsocket_options_fini(struct conn *c)
+{
+	if (c->rsocket.route)
+		kernel_unmap(c->rsocket.route, WIRE_PAGE);
+	c->rsocket.route = NULL;
+}
+
+/* There are no paths to choose among: what the program says is kept. */
+static int set_route(struct conn *c, const void *value, socklen_t size)
+{
+	void *page = c->rsocket.route;
+
+	if (size == 0 || size % PATH_DATA_SIZE || size > WIRE_PAGE)
+		return -EINVAL;
+	if (!page) {
+		page = mmap(NULL, WIRE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (page == MAP_FAILED)
+			return -ENOMEM;
+	}
+	memcpy(page, value, size);
+	c->rsocket.route = page;
+	c->rsocket.route_size = size;
+	return 0;
+}
+
+static int set_rdma(struct conn *c, int name, const void *value, socklen_t size)
+{
+	struct rsocket_options *o = &c->rsocket;
+	uint32_t number;
+
+	if (name < RDMA_SQSIZE || name > RDMA_ROUTE)
+		return -ENOTSUP;
+	/* As in rdma-core: a connection has made its queues. */
+	if (rsocket_opened(c) || !value)
+		return -EINVAL;
+	if (name == RDMA_ROUTE)
+		return set_route(c, value, size);
+	if (size < sizeof number)
+		return -EINVAL;
+	memcpy(&number, value, sizeof number);
+	if (name == RDMA_SQSIZE)
+		o->sq_size = at_most(number, RSOCKET_SIZE_MAX);
+	else if (name == RDMA_RQSIZE)
+		o->rq_size = at_most(number, RSOCKET_SIZE_MAX);
+	else if (name == RDMA_INLINE)
+		o->inline_size = at_most(number, RSOCKET_SIZE_MAX);
+	else
+		o->iomap_size = (uint16_t)rsocket_iomap_quantum(number);
+	return 0;
+}
+
+static int get_rdma(const struct conn *c, int name, void *value, socklen_t *size)
+{
+	const struct rsocket_options *o = &c->rsocket;
+	const uint16_t numbers[] = {o->sq_size, o->rq_size, o->inline_size, o->iomap_size};
+	int number;
+
+	if (name < RDMA_SQSIZE || name > RDMA_ROUTE)
+		return -ENOTSUP;
+	if (name == RDMA_ROUTE) {
+		/* None was given: the kernel routes, on no path that ibv_path_data could say. */
+		if (*size < o->route_size)
+			return -EINVAL;
+		if (o->route_size)
+			memcpy(value, o->route, o->route_size);
+		*size = o->route_size;
+		return 0;
+	}
+	if (*size < sizeof number)
+		return -EINVAL;
+	number = numbers[name];
+	memcpy(value, &number, sizeof number);
+	*size = sizeof number;
+	return 0;
+}
+
+int rsocket_setsockopt(int fd, int level, int name, const void *value, socklen_t size)
+{
+	enum fd_kind kind = fdtab_kind(fd);
+	struct conn *c;
+	int error;
+
+	if (kind != FD_CONN && kind != FD_DGRAM)
+		return -EBADF;
+	if (level == SOL_RDMA) {
+		c = conn_get(fd);
+		if (!c)
+			return -ENOTSUP;
+		error = set_rdma(c, name, value, size);
+		conn_put(c);
+		return error;
+	}
+	error = kernel_setsockopt(fd, level, name, value, size);
+	if (error == 0 && kind == FD_CONN)
+		sockopt_set(fd, level, name, value, size);
+	return error;
+}
+
+int rsocket_getsockopt(int fd, int level, int name, void *value, socklen_t *size)
+{
+	enum fd_kind kind = fdtab_kind(fd);
+	struct conn *c;
+	int error;
+
+	if (kind != FD_CONN && kind != FD_DGRAM)
+		return -EBADF;
+	if (level == SOL_RDMA) {
+		if (name == RDMA_CARRIER)
+			return sockopt_carrier(fd, value, size);
+		c = conn_get(fd);
+		if (!c)
+			return -ENOTSUP;
+		error = get_rdma(c, name, value, size);
+		conn_put(c);
+		return error;
+	}
+	if (kind == FD_CONN)
+		sockopt_asked(fd, level, name);
+	error = kernel_getsockopt(fd, level, name, value, size);
+	if (error == 0 && kind == FD_CONN)
+		sockopt_answered(fd, level, name, value, *size);
+	return error;
+}
