@@ -1,4 +1,5 @@
 /** Whether a program will be accelerated, run plain, or misbehave under the toolkit; found out without starting it. */
+import {readFileSync} from 'node:fs';
 import {type Call, type Native} from '../../native.js';
 import {findObstacle, type System} from '../find-obstacle.js';
 import {inspectProgram} from '../inspect-program.js';
@@ -128,16 +129,26 @@ function findFindings(files: readonly LoadedFile[], calls: Judgement['calls']): 
 	add(calls.unseen.length > 0, {
 		code: 'unseen-calls', verdict: undefined, text: `Connections that go through ${calls.unseen.join(', ')} stay on TCP.`, remedy: remedies.none,
 	});
-	add(asks(/^io_uring_/) || files.some(({file}) => file.includes('liburing.so')), {
+	add(asks(/^io_uring_/) || files.some(({file}) => file.includes('liburing.so')) || files.some(loaded => callsItself(loaded, 'syscall', ['io_uring', 'IO_URING'])), {
 		code: 'io-uring', verdict: undefined, text: 'It uses io_uring, which reads and writes past any library: setting it up is refused, and most programs then do without.', remedy: 'If it does not start: rsrun --set io_uring=1; its connections then stay on TCP.',
 	});
-	add(asks(/^seccomp_/), {
-		code: 'seccomp', verdict: undefined, text: 'It can install a system-call filter: from then on nothing more is promoted.', remedy: 'Switch its sandbox off if its connections are to be promoted.',
+	add(asks(/^seccomp_/) || files.some(loaded => callsItself(loaded, 'prctl', ['SECCOMP', 'seccomp'])), {
+		code: 'seccomp', verdict: undefined, text: 'It can put itself behind a system-call filter: from then on nothing more is promoted.', remedy: 'Switch its sandbox off if its connections are to be promoted.',
 	});
 	add(files.length > 0 && calls.mapped.every(name => !beginnings.has(name)), {
 		code: 'no-sockets', verdict: undefined, text: 'Neither it nor its libraries make connections, unless something that is loaded later does.', remedy: remedies.none,
 	});
 	return findings;
+}
+
+/** System calls made without a function of their own show by the names in messages and variables. */
+function callsItself({file, imports}: LoadedFile, by: string, words: readonly string[]): boolean {
+	if (!imports.functions.has(by)) {
+		return false;
+	}
+
+	const content = readFileSync(file);
+	return words.some(word => content.includes(word));
 }
 
 function obstacleRemedy(code: string): string {
