@@ -136,7 +136,7 @@ static uint32_t news_of(struct reg *r)
 
 	if ((changed & TAIL_FLAGS) && !(r->ended & EPOLLHUP))
 		return ~0u;
-	if (changed)
+	if (changed & ~TAIL_FLAGS)
 		news |= EPOLLIN | EPOLLRDNORM;
 	if (calls != r->seen_room && !load_acquire(&conn_own(c)->want_space)) {
 		r->seen_room = calls;
