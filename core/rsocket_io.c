@@ -18,6 +18,9 @@ static struct iovec one(const void *buf, size_t size)
 	return (struct iovec){(void *)(uintptr_t)buf, size};
 }
 
+/* A call that stays in the kernel for long keeps the connection on TCP: while that may end, large ones are made of pieces. */
+#define PIECE 65536
+
 /* --- receiving --- */
 
 static ssize_t receive(int fd, struct msghdr *msg, int flags)
@@ -94,12 +97,33 @@ ssize_t rsocket_recvfrom(int fd, void *buf, size_t size, int flags, struct socka
 	return n;
 }
 
-ssize_t rsocket_recv(int fd, void *buf, size_t size, int flags)
+static ssize_t recv_once(int fd, void *buf, size_t size, int flags)
 {
 	struct iovec iov = one(buf, size);
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 
 	return rsocket_recvmsg(fd, &msg, flags);
+}
+
+ssize_t rsocket_recv(int fd, void *buf, size_t size, int flags)
+{
+	const bool divisible = (flags & (MSG_WAITALL | MSG_PEEK | MSG_OOB | MSG_ERRQUEUE)) == MSG_WAITALL;
+	const struct conn *c = fdtab_conn(fd);
+	size_t done = 0;
+
+	for (;;) {
+		size_t piece = size - done;
+		ssize_t n;
+
+		if (piece > PIECE && divisible && c && conn_recv_stage(c) == STAGE_TCP && !load_relaxed(&c->never))
+			piece = PIECE;
+		n = recv_once(fd, (char *)buf + done, piece, flags);
+		if (n < 0)
+			return done ? (ssize_t)done : n;
+		done += (size_t)n;
+		if ((size_t)n < piece || done == size)
+			return (ssize_t)done;
+	}
 }
 
 ssize_t rsocket_read(int fd, void *buf, size_t size)
@@ -208,12 +232,28 @@ ssize_t rsocket_sendto(int fd, const void *buf, size_t size, int flags, const st
 
 ssize_t rsocket_send(int fd, const void *buf, size_t size, int flags)
 {
-	return rsocket_sendto(fd, buf, size, flags, NULL, 0);
+	const bool divisible = !(flags & ~(MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE));
+	const struct conn *c = fdtab_conn(fd);
+	size_t done = 0;
+
+	for (;;) {
+		size_t piece = size - done;
+		ssize_t n;
+
+		if (piece > PIECE && divisible && c && conn_send_stage(c) == STAGE_TCP && !load_relaxed(&c->never))
+			piece = PIECE;
+		n = rsocket_sendto(fd, (const char *)buf + done, piece, flags, NULL, 0);
+		if (n < 0)
+			return done ? (ssize_t)done : n;
+		done += (size_t)n;
+		if ((size_t)n < piece || done == size)
+			return (ssize_t)done;
+	}
 }
 
 ssize_t rsocket_write(int fd, const void *buf, size_t size)
 {
-	return rsocket_sendto(fd, buf, size, 0, NULL, 0);
+	return rsocket_send(fd, buf, size, 0);
 }
 
 ssize_t rsocket_writev(int fd, const struct iovec *iov, int count)
