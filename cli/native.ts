@@ -70,22 +70,22 @@ export type Inherited = {
 };
 
 /** What the core makes of one line of rules; or why it makes nothing of it, and of which word, counted from 1. */
-export type ParsedRule =
-	| {readonly kind: 'none'}
-	| {
-		readonly kind: 'use';
-		readonly program: string;
-		readonly transport: string;
-		readonly role: '*' | 'server' | 'client';
-		/** `*`, `10.0.0.0/8`, `[::1]`. */
-		readonly peer: string;
-		/** 0 to 65535: any. */
-		readonly portMin: number;
-		readonly portMax: number;
-	}
+export type ParsedRule
+	= | {readonly kind: 'none'}
+		| {
+			readonly kind: 'use';
+			readonly program: string;
+			readonly transport: string;
+			readonly role: '*' | 'server' | 'client';
+			/** `*`, `10.0.0.0/8`, `[::1]`. */
+			readonly peer: string;
+			/** 0 to 65535: any. */
+			readonly portMin: number;
+			readonly portMax: number;
+		}
 	/** `rest`: `key=value` pairs, or the profile's name. */
-	| {readonly kind: 'set' | 'profile'; readonly program: string; readonly rest: string}
-	| {readonly kind?: undefined; readonly fault: string; readonly word: number};
+		| {readonly kind: 'set' | 'profile'; readonly program: string; readonly rest: string}
+		| {readonly kind?: undefined; readonly fault: string; readonly word: number};
 
 export type ExitStatus = {readonly code: number} | {readonly signal: number};
 
@@ -94,6 +94,8 @@ export type Native = {
 	/** The value, or the name of an errno: `ENOENT` (no such option), `EINVAL`, `ERANGE`. */
 	optionParse(name: Raw, text: Raw): number | string;
 	reasons(): Reason[];
+	/** Two paths change places at once. Throws an Error with `code`. */
+	exchange(one: Raw, other: Raw): void;
 	ruleParse(line: Raw): ParsedRule;
 	/** Whether `line` is a use rule for this connection; `port` is the one that the server listens on. */
 	ruleMatches(line: Raw, program: Raw, isServer: boolean, peer: string, port: number): boolean;

@@ -107,7 +107,7 @@ struct rendezvous *rendezvous_new(struct conn *c, enum reason *reason, bool *ret
 	struct rendezvous *r;
 	struct tuple t;
 	struct diag_owner owner = {0};
-	int error = tuple_of(c->fd, &t), order;
+	int error = tuple_of(conn_fd(c), &t), order;
 
 	*retry = false;
 	if (error < 0) {
@@ -282,8 +282,8 @@ static void capacity_wanted(struct conn *c, int side, uint64_t capacity[2])
 		capacity[0] = capacity[1] = (uint64_t)settings()->ring_size;
 		return;
 	}
-	capacity[side] = buffer_limit(c->fd, SO_SNDBUF, 1, "/proc/sys/net/ipv4/tcp_wmem", 4u << 20);
-	capacity[!side] = buffer_limit(c->fd, SO_RCVBUF, 2, "/proc/sys/net/ipv4/tcp_rmem", 6u << 20);
+	capacity[side] = buffer_limit(conn_fd(c), SO_SNDBUF, 1, "/proc/sys/net/ipv4/tcp_wmem", 4u << 20);
+	capacity[!side] = buffer_limit(conn_fd(c), SO_RCVBUF, 2, "/proc/sys/net/ipv4/tcp_rmem", 6u << 20);
 }
 
 static uint64_t capacity_agreed(uint64_t mine, uint64_t theirs)
@@ -304,7 +304,7 @@ static uint64_t own_cookie(struct conn *c)
 	uint64_t cookie = 0;
 	socklen_t size = sizeof cookie;
 
-	kernel_getsockopt(c->fd, SOL_SOCKET, SO_COOKIE, &cookie, &size);
+	kernel_getsockopt(conn_fd(c), SOL_SOCKET, SO_COOKIE, &cookie, &size);
 	return cookie;
 }
 

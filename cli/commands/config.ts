@@ -1,6 +1,12 @@
 /** The definition of rsconfig(1). */
 import {type Tool} from '../control/tool/tool.js';
+import {applyCommand, profilesCommand} from './config/apply.js';
+import {explainCommand} from './config/explain.js';
+import {diffCommand, exportCommand, importCommand} from './config/export.js';
+import {getCommand} from './config/get.js';
 import {listCommand} from './config/list.js';
+import {setCommand, unsetCommand} from './config/set.js';
+import {validateCommand} from './config/validate.js';
 
 export const configTool: Tool = {
 	name: 'rsconfig',
@@ -9,7 +15,9 @@ export const configTool: Tool = {
 	options: {
 		dir: {type: 'string', requiresArg: true, describe: 'Directory of settings instead of /etc/rdma/rsocket'},
 	},
-	commands: [listCommand],
+	commands: [
+		listCommand, getCommand, explainCommand, setCommand, unsetCommand, applyCommand, profilesCommand, validateCommand, diffCommand, exportCommand, importCommand,
+	],
 	exitCodes: [
 		[0, 'Done; nothing was found wrong.'],
 		[1, 'Something was found: faults in a file, or differences.'],

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "launch.h"
-#include "rule_export.h"
+#include "config_export.h"
 
 #define _Static_assert static_assert
 extern "C" {
@@ -331,7 +331,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports)
 	exports.Set("relayBegin", Napi::Function::New(env, relay_begin));
 	exports.Set("relayEnd", Napi::Function::New(env, relay_end));
 	exports.Set("die", Napi::Function::New(env, die));
-	rule_export(env, exports);
+	config_export(env, exports);
 	return exports;
 }
 

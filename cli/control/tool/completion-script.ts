@@ -31,7 +31,7 @@ const scripts: Record<Shell, string[]> = {
 		'_@tool@() {',
 		'	local -a shown',
 		'	local word text',
-		'	while IFS=$\'\\t\' read -r word text; do',
+		String.raw`	while IFS=$'\t' read -r word text; do`,
 		'		shown+=("${word//:/\\\\:}:$text")',
 		'	done < <(@tool@ @request@ "${(@)words[2,CURRENT]}" 2>/dev/null)',
 		'	if (( $#shown )); then',

@@ -55,12 +55,13 @@ export type Command = {
 type TypedCommand<Positionals extends PositionalTable, OwnOptions extends OptionTable> = Omit<Command, 'positionals' | 'options' | 'run'> & {
 	readonly positionals?: Positionals;
 	readonly options?: OwnOptions;
-	run(args: InferredOptionTypes<Positionals & OwnOptions> & {readonly '--'?: readonly string[]}, context: Context): number | Promise<number>;
+	/** `args` has the tool's own options too, without their types. */
+	run(args: InferredOptionTypes<Positionals & OwnOptions> & {readonly '--'?: readonly string[]} & Readonly<Record<string, unknown>>, context: Context): number | Promise<number>;
 };
 
 // eslint-disable-next-line @typescript-eslint/no-empty-object-type
 export function defineCommand<const Positionals extends PositionalTable = {}, const OwnOptions extends OptionTable = {}>(command: TypedCommand<Positionals, OwnOptions>): Command {
-	return command as Command;
+	return command;
 }
 
 export type Tool = {

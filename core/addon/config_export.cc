@@ -1,8 +1,11 @@
-/* The grammar of rules for TypeScript: what the core makes of a line, and whether a line matches a connection. */
-#include "rule_export.h"
+/* For rsconfig: what the core makes of a line of rules and whether it matches a connection; directories that change places. */
+#include "config_export.h"
 
 #include <arpa/inet.h>
+#include <cerrno>
+#include <cstdio>
 #include <cstring>
+#include <fcntl.h>
 #include <string>
 
 extern "C" {
@@ -109,11 +112,25 @@ Napi::Value rule_match_program(const Napi::CallbackInfo &info)
 				  rule_program_matches(line_get(info[0]).c_str(), line_get(info[1]).c_str()));
 }
 
+/* (one, other): two paths change places, at once. Throws an Error with `code`. */
+void paths_exchange(const Napi::CallbackInfo &info)
+{
+	const std::string one = line_get(info[0]), other = line_get(info[1]);
+
+	if (renameat2(AT_FDCWD, one.c_str(), AT_FDCWD, other.c_str(), RENAME_EXCHANGE) == 0)
+		return;
+	const int error = errno;
+	Napi::Error exception = Napi::Error::New(info.Env(), std::string("renameat2: ") + strerror(error));
+	exception.Set("code", strerrorname_np(error));
+	throw exception;
+}
+
 } // namespace
 
-void rule_export(Napi::Env env, Napi::Object exports)
+void config_export(Napi::Env env, Napi::Object exports)
 {
 	exports.Set("ruleParse", Napi::Function::New(env, rule_parse_line));
 	exports.Set("ruleMatches", Napi::Function::New(env, rule_match_line));
+	exports.Set("exchange", Napi::Function::New(env, paths_exchange));
 	exports.Set("ruleProgramMatches", Napi::Function::New(env, rule_match_program));
 }

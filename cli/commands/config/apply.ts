@@ -1,0 +1,48 @@
+/** `rsconfig apply` and `rsconfig profiles` */
+import {carryOut, contentsOf, dryRunOption} from '../../control/config/change.js';
+import {readChosen} from '../../control/config/choose-directory.js';
+import {otherFiles} from '../../control/config/read-directory.js';
+import {listProfiles, profileKeys, readProfile} from '../../control/profiles/profiles.js';
+import {defineCommand} from '../../control/tool/tool.js';
+
+export const applyCommand = defineCommand({
+	command: 'apply <profile>',
+	describe: 'Writes the settings of a profile',
+	description: ['All files change at once. Settings that profiles are about and this one leaves open go back to their defaults; others stay.'],
+	positionals: {profile: {type: 'string', demandOption: true, describe: 'Name of a profile, or a file'}},
+	options: dryRunOption,
+	examples: [['$0 apply latency --dry-run', 'what would change']],
+	json: '{version, isDryRun, changes: [{file, before, after}]}',
+	complete: words => words.length === 0 ? listProfiles().map(name => `${name}\t`) : [],
+	run(args, context) {
+		const profile = readProfile(args.profile, context.native);
+		const directory = readChosen(args, context);
+		const changes = new Map<string, string | undefined>([
+			...profileKeys(context.native).map(key => [key, undefined] as const),
+			...[...profile.settings].map(([key, value]) => [key, `${value}\n`] as const),
+			[otherFiles.profile, `${profile.name}\n`],
+		]);
+		carryOut(directory.path, changes, contentsOf(directory), {isDryRun: args['dry-run'] === true, context});
+		return 0;
+	},
+});
+
+export const profilesCommand = defineCommand({
+	command: 'profiles',
+	describe: 'Lists the profiles, what they set and what they cost',
+	json: '{version, profiles: [{name, summary, cost, settings}]}',
+	run(_args, context) {
+		const profiles = listProfiles().map(name => readProfile(name, context.native));
+		if (context.isJson) {
+			context.printJson({version: 1, profiles: profiles.map(profile => ({...profile, settings: Object.fromEntries(profile.settings)}))});
+			return 0;
+		}
+
+		context.print(profiles.map(({name, summary, cost, settings}) => [
+			`${context.paint('bold', name)}: ${summary}`,
+			`  Costs: ${cost}`,
+			`  Sets: ${settings.size === 0 ? 'nothing; all is at its default' : [...settings].map(([key, value]) => `${key}=${value}`).join(', ')}`,
+		].join('\n')).join('\n'));
+		return 0;
+	},
+});

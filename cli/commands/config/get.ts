@@ -1,0 +1,25 @@
+/** `rsconfig get` */
+import {readChosen, settingsOf} from '../../control/config/choose-directory.js';
+import {findOption} from '../../control/config/parse-value.js';
+import {defineCommand} from '../../control/tool/tool.js';
+import {completeKeys, keyPositional} from './key.js';
+
+export const getCommand = defineCommand({
+	command: 'get <key>',
+	describe: 'Prints the value of a setting',
+	positionals: {key: keyPositional},
+	examples: [['$0 get polling_time', 'the value alone: for scripts']],
+	json: '{version, name, value, default, unit, min, max or values, source, help}',
+	complete: completeKeys,
+	run(args, context) {
+		const {name} = findOption(args.key, context.native);
+		const setting = settingsOf(readChosen(args, context), context).find(row => row.name === name);
+		if (context.isJson) {
+			context.printJson({version: 1, ...setting});
+		} else {
+			context.print(String(setting?.value));
+		}
+
+		return 0;
+	},
+});

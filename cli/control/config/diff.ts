@@ -1,0 +1,34 @@
+/** Where two configurations differ. */
+import {type Native} from '../../native.js';
+import {describeDefault} from '../check-setting.js';
+import {formatRule} from '../rules/format-rule.js';
+import {parseValue} from './parse-value.js';
+import {formatPreloadConfig} from './preload-config.js';
+import {type ConfigurationJson} from './schema.js';
+
+/** `name`: a setting, `rules` or `preload_config`; null: at its default, or not there. */
+export type Difference = {readonly name: string; readonly here: string | null; readonly there: string | null};
+
+export function diffDocuments(here: ConfigurationJson, there: ConfigurationJson, native: Native): Difference[] {
+	const settings = native.options().map(option => {
+		const value = ({settings: own = {}}: ConfigurationJson) => {
+			const given = own[option.name];
+			return given === undefined ? describeDefault(option) : parseValue(option, String(given), native);
+		};
+
+		return {name: option.name, here: value(here), there: value(there)};
+	});
+	const texts = [
+		{name: 'rules', here: lines(here.rules?.map(rule => formatRule(rule))), there: lines(there.rules?.map(rule => formatRule(rule)))},
+		{name: 'preload_config', here: here.preload ? formatPreloadConfig(here.preload) : null, there: there.preload ? formatPreloadConfig(there.preload) : null},
+	];
+	return [...settings, ...texts.map(text => ({...text, here: oneLine(text.here), there: oneLine(text.there)}))].filter(row => row.here !== row.there);
+}
+
+function lines(list: readonly string[] | undefined): string | null {
+	return list === undefined || list.length === 0 ? null : list.join('\n');
+}
+
+function oneLine(text: string | null): string | null {
+	return text === null ? null : text.trim().replaceAll('\n', '; ');
+}

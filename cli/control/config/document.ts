@@ -1,0 +1,69 @@
+/** A whole configuration as one JSON document, to and from a directory. */
+import {readFileSync} from 'node:fs';
+import {type Native} from '../../native.js';
+import {CliError, errorCode} from '../cli-error.js';
+import {ruleToJson} from '../rules/format-rule.js';
+import {compileRules, parseRuleList, parseRulesText} from '../rules/parse-rules.js';
+import {profilePairs, readProfile} from '../profiles/profiles.js';
+import {refuse} from './choose-directory.js';
+import {parseJson} from './parse-json.js';
+import {findOption, parseValue} from './parse-value.js';
+import {formatPreloadConfig, parsePreloadConfig} from './preload-config.js';
+import {otherFiles, type Directory} from './read-directory.js';
+import {checkConfiguration, type ConfigurationJson} from './schema.js';
+import {type Changes} from './write-directory.js';
+
+const schemaName = 'config.schema.json';
+
+export function directoryToDocument({path, values, rules, preload}: Directory, native: Native): ConfigurationJson & {readonly $schema: string} {
+	const parsedRules = rules === undefined ? undefined : parseRulesText(rules, `${path}/${otherFiles.rules}`, native).rules;
+	const entries = preload === undefined ? undefined : parsePreloadConfig(preload, `${path}/${otherFiles.preload}`).entries;
+	return {
+		$schema: schemaName, version: 1,
+		settings: Object.fromEntries([...values].map(([name, value]) => [name, findOption(name, native).values === '' ? Number(value) : value])),
+		...(parsedRules && {rules: parsedRules.map(rule => ruleToJson(rule))}),
+		...(entries && {preload: entries}),
+	};
+}
+
+/** Reads and checks `file` (`-`: standard input); throws a CliError with every fault. */
+export function readDocument(file: string, native: Native): ConfigurationJson {
+	const text = readInput(file);
+	const parsed = parseJson(text, file);
+	const checked = 'fault' in parsed ? {faults: [parsed.fault]} : checkConfiguration(parsed.value, {text, file}, native);
+	if ('faults' in checked) {
+		refuse(checked.faults, remedy);
+		return {version: 1};
+	}
+
+	refuse(parseRuleList(checked.value.rules ?? [], file, native).faults, remedy);
+	refuse(parsePreloadConfig(formatPreloadConfig(checked.value.preload ?? []), `${file}, preload entry`).faults, remedy);
+	return checked.value;
+}
+
+const remedy = 'Nothing was changed. config/config.schema.json says what a configuration is.';
+
+/** The files that say what the document says; settings that it does not name are removed. */
+export function documentToChanges({settings = {}, rules, preload}: ConfigurationJson, native: Native): Changes {
+	const changes = new Map<string, string | undefined>(native.options().map(({name}) => [name, undefined]));
+	for (const [name, value] of Object.entries(settings)) {
+		changes.set(name, `${parseValue(findOption(name, native), String(value), native)}\n`);
+	}
+
+	const parsed = rules && parseRuleList(rules, 'rules', native).rules;
+	changes.set(otherFiles.rules, parsed && `${compileRules(parsed, name => profilePairs(readProfile(name, native), native), '\n')}\n`);
+	changes.set(otherFiles.preload, preload && formatPreloadConfig(preload));
+	changes.set(otherFiles.profile, undefined);
+	return changes;
+}
+
+/** `latin1`: one character a byte. */
+export function readInput(file: string, encoding: 'utf8' | 'latin1' = 'utf8'): string {
+	try {
+		return readFileSync(file === '-' ? 0 : file, encoding);
+	} catch (error) {
+		throw new CliError(`${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`, {
+			code: errorCode(error) === 'ENOENT' ? 'not-found' : 'read-failed', cause: error, remedy: 'Check the path, and that you may read it.',
+		});
+	}
+}
