@@ -1,5 +1,4 @@
 /** Installs what applications need, with the package managers of Debian and Node. */
-import process from 'node:process';
 import {execa} from 'execa';
 import {CliError} from '../cli-error.js';
 import {findMissing, searchPath} from './find-missing.js';
@@ -21,7 +20,7 @@ export async function installPackages(manifests: readonly Manifest[], {path, npm
 	const run = async (command: readonly string[]): Promise<void> => {
 		const [file = '', ...args] = command;
 		const {failed, shortMessage} = await execa(file, args, {
-			reject: false, stdin: 'ignore', stdout: process.stderr, stderr: process.stderr, cancelSignal: signal, extendEnv: true, env: {PATH: searchPath({}, path), DEBIAN_FRONTEND: 'noninteractive'},
+			reject: false, stdin: 'ignore', stdout: 2, stderr: 2, cancelSignal: signal, extendEnv: true, env: {PATH: searchPath({}, path), DEBIAN_FRONTEND: 'noninteractive'},
 		});
 		if (failed) {
 			throw new CliError(shortMessage ?? `${file} failed`, {code: 'install', remedy: 'See what it said above; or install the packages yourself.'});
