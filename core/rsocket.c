@@ -127,16 +127,13 @@ int rsocket_accept(int fd, struct sockaddr *addr, socklen_t *addrlen)
 
 int rsocket_accept4(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags)
 {
-	int accepting = 0, new, error;
-	socklen_t size = sizeof accepting;
-	struct conn *listener, *c;
+	struct conn *listener = fdtab_conn(fd), *c;
+	int new, error;
 
-	if (fdtab_kind(fd) != FD_CONN)
+	/* DIFFERS: EINVAL of accept(2) where nobody listened, as in rdma-core. */
+	if (!listener || load_relaxed(&listener->stats->reason) != REASON_LISTENING)
 		return -EBADF;
 	new = (int)sys_call4(SYS_accept4, fd, addr, addrlen, flags);
-	/* DIFFERS: EINVAL of accept(2), as in rdma-core. */
-	if (new == -EINVAL && kernel_getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &accepting, &size) == 0 && !accepting)
-		return -EBADF;
 	if (new < 0)
 		return new;
 	listener = conn_get(fd);

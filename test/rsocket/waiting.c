@@ -1,0 +1,185 @@
+/* Waiting for rsockets, and what interrupts it. */
+#include "kit.h"
+
+#include <arpa/inet.h>
+
+#define LINE "the quick brown fox"
+
+static int file_new(void)
+{
+	char path[] = "/tmp/rsocket-calls-XXXXXX";
+	int fd = (int)MUST(mkstemp(path));
+
+	MUST(unlink(path));
+	return fd;
+}
+
+/* As rstream does it. */
+CASE(nonblocking_connect)
+{
+	struct sockaddr_storage address;
+	int listener = kit_listen(AF_INET6, &address), fd = (int)MUST(rsocket(AF_INET6, SOCK_STREAM, 0)), b;
+
+	MUST(rfcntl(fd, F_SETFL, O_NONBLOCK));
+	if (rconnect(fd, (struct sockaddr *)&address, kit_address_length(&address)) < 0) {
+		struct pollfd entry = {.fd = fd, .events = POLLOUT};
+
+		CHECK_EQ(errno, EINPROGRESS);
+		CHECK_EQ(rpoll(&entry, 1, 5000), 1);
+		CHECK_EQ(entry.revents, POLLOUT);
+	}
+	CHECK_EQ(kit_get_option(fd, SOL_SOCKET, SO_ERROR), 0);
+	b = (int)MUST(raccept(listener, NULL, NULL));
+	kit_promote(fd, b);
+	MUST(rclose(listener));
+	MUST(rclose(fd));
+	MUST(rclose(b));
+	fd = (int)MUST(rsocket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK, 0));
+	if (rconnect(fd, (struct sockaddr *)&address, kit_address_length(&address)) < 0 && errno == EINPROGRESS) {
+		kit_await(fd, POLLOUT);
+		CHECK_EQ(kit_get_option(fd, SOL_SOCKET, SO_ERROR), ECONNREFUSED);
+	} else {
+		CHECK_EQ(errno, ECONNREFUSED);
+	}
+	MUST(rclose(fd));
+}
+
+/* --- signals --- */
+
+static volatile sig_atomic_t alarms;
+
+static void on_alarm(int signal)
+{
+	(void)signal;
+	alarms++;
+}
+
+static void alarm_until_read(int flags, int fd, ssize_t want, int error)
+{
+	struct itimerval every = {{0, 20000}, {0, 20000}}, never = {{0, 0}, {0, 0}};
+	struct sigaction action = {.sa_handler = on_alarm, .sa_flags = flags};
+	char byte;
+	ssize_t n;
+
+	alarms = 0;
+	MUST(sigaction(SIGALRM, &action, NULL));
+	MUST(setitimer(ITIMER_REAL, &every, NULL));
+	n = rrecv(fd, &byte, 1, 0);
+	CHECK_EQ(n, want);
+	if (n < 0)
+		CHECK_EQ(errno, error);
+	MUST(setitimer(ITIMER_REAL, &never, NULL));
+	CHECK(alarms > 0);
+}
+
+CASE(handlers_interrupt)
+{
+	struct pair pair = PAIR;
+
+	alarm_until_read(0, pair.b, -1, EINTR);
+	pair_close(&pair);
+}
+
+static void *put_after_alarms(void *argument)
+{
+	while (alarms < 3)
+		kit_sleep_ms(5);
+	PUT(*(int *)argument, "x");
+	return NULL;
+}
+
+CASE(handlers_restart)
+{
+	struct pair pair = PAIR;
+	struct thread writer;
+	sigset_t set;
+
+	/* The reader's alone. */
+	sigemptyset(&set);
+	sigaddset(&set, SIGALRM);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	thread_start(&writer, put_after_alarms, &pair.a);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	alarm_until_read(SA_RESTART, pair.b, 1, 0);
+	thread_join(&writer);
+	pair_close(&pair);
+}
+
+/* --- mixtures --- */
+
+CASE(poll_of_everything)
+{
+	struct pair pair = PAIR;
+	int file = file_new(), pipes[2], datagram = (int)MUST(rsocket(AF_INET, SOCK_DGRAM, 0));
+	struct sockaddr_in here = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t size = sizeof(here);
+	struct pollfd fds[5];
+	fd_set in;
+
+	MUST(pipe(pipes));
+	MUST(rbind(datagram, (struct sockaddr *)&here, sizeof(here)));
+	MUST(rgetsockname(datagram, (struct sockaddr *)&here, &size));
+	for (int i = 0; i < 5; i++)
+		fds[i].events = POLLIN;
+	fds[0].fd = pair.a;
+	fds[1].fd = pipes[0];
+	fds[2].fd = datagram;
+	fds[3].fd = pair.b;
+	fds[4].fd = -1;
+	CHECK_EQ(rpoll(fds, 5, 0), 0);
+	CHECK_EQ(rpoll(fds, 5, 10), 0);
+	PUT(pair.a, LINE);
+	CHECK_EQ(rpoll(fds, 5, 5000), 1);
+	CHECK_EQ(fds[3].revents, POLLIN);
+	CHECK_EQ((write)(pipes[1], "x", 1), 1);
+	MUST(rsendto(datagram, LINE, sizeof(LINE), 0, (struct sockaddr *)&here, size));
+	kit_await(datagram, POLLIN);
+	fds[4].fd = file;
+	CHECK_EQ(rppoll(fds, 5, &(struct timespec){5, 0}, NULL), 4);
+	CHECK(!fds[0].revents && fds[1].revents == POLLIN && fds[2].revents == POLLIN && fds[3].revents == POLLIN &&
+	      fds[4].revents == POLLIN);
+	FD_ZERO(&in);
+	for (int i = 0; i < 5; i++)
+		FD_SET(fds[i].fd, &in);
+	CHECK_EQ(rselect(FD_SETSIZE, &in, NULL, NULL, &(struct timeval){5, 0}), 4);
+	CHECK(!FD_ISSET(pair.a, &in) && FD_ISSET(file, &in) && FD_ISSET(pair.b, &in));
+	CHECK_FAILS(rpoll(fds, (nfds_t)1 << 24, 0), EINVAL);
+	CHECK_FAILS(rselect(-1, NULL, NULL, NULL, NULL), EINVAL);
+	CHECK_EQ(rselect(0, NULL, NULL, NULL, &(struct timeval){0, 1000}), 0);
+}
+
+CASE(repoll_of_everything)
+{
+	struct pair pair = PAIR;
+	int pipes[2], set = (int)MUST(repoll_create(EPOLL_CLOEXEC));
+	struct epoll_event events[4], in = {.events = EPOLLIN};
+
+	CHECK_FAILS(repoll_create(-1), EINVAL);
+	MUST(pipe(pipes));
+	in.data.fd = pair.b;
+	MUST(repoll_ctl(set, EPOLL_CTL_ADD, pair.b, &in));
+	in.data.fd = pipes[0];
+	MUST(repoll_ctl(set, EPOLL_CTL_ADD, pipes[0], &in));
+	CHECK_FAILS(repoll_ctl(set, EPOLL_CTL_ADD, pair.b, &in), EEXIST);
+	CHECK_FAILS(repoll_ctl(set, EPOLL_CTL_MOD, pair.a, &in), ENOENT);
+	CHECK_EQ(repoll_wait(set, events, 4, 10), 0);
+	PUT(pair.a, LINE);
+	CHECK_EQ(repoll_wait(set, events, 4, 5000), 1);
+	CHECK_EQ(events[0].data.fd, pair.b);
+	CHECK_EQ(events[0].events, EPOLLIN);
+	CHECK_EQ((write)(pipes[1], "x", 1), 1);
+	CHECK_EQ(repoll_wait(set, events, 4, 5000), 2);
+	CHECK_GETS(pair.b, LINE);
+	CHECK_EQ(repoll_wait(set, events, 4, 5000), 1);
+	CHECK_EQ(events[0].data.fd, pipes[0]);
+	/* A set is pollable, and closed by rclose. */
+	CHECK_EQ(rpoll(&(struct pollfd){.fd = set, .events = POLLIN}, 1, 5000), 1);
+	MUST(repoll_ctl(set, EPOLL_CTL_DEL, pipes[0], NULL));
+	in.events = EPOLLIN | EPOLLET;
+	MUST(repoll_ctl(set, EPOLL_CTL_MOD, pair.b, &in));
+	PUT(pair.a, LINE);
+	CHECK_EQ(repoll_wait(set, events, 4, 5000), 1);
+	CHECK_EQ(repoll_wait(set, events, 4, 10), 0);
+	MUST(rclose(set));
+	CHECK_FAILS(repoll_wait(set, events, 4, 0), EBADF);
+}
