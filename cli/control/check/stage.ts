@@ -103,7 +103,7 @@ export class Stage {
 	async serve(server: Server): Promise<void> {
 		const child = this.#start('server', server);
 		const {port, output} = server.ready;
-		const pattern = output === undefined ? undefined : new RegExp(output, 'u');
+		const pattern = output === undefined ? undefined : new RegExp(output, 'mu');
 		const isReady = (): boolean => (port === undefined || isListening(this.ports.get(port) ?? 0)) && (pattern === undefined || pattern.test(outputs(child).join('')));
 		await this.#until(isReady, child);
 	}
