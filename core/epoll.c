@@ -28,6 +28,7 @@ struct reg {
 	uint32_t index;
 	uint32_t mask; /* what the kernel has, once tagged */
 	bool tagged;   /* the kernel reports TAG | index for it, and only the connection's end */
+	bool unheard;  /* tagging made the kernel report TCP's state anew, and nobody has looked since */
 	bool queued;
 	bool disabled; /* EPOLLONESHOT fired */
 	bool dormant; /* deleted by the program, once tagged: stays in the kernel, unheard, for the next ADD (many add and
@@ -334,6 +335,7 @@ static bool tag_reg(struct reg *r, int op)
 	if (kernel_set(r, op) < 0)
 		return false;
 	r->tagged = true;
+	r->unheard = true;
 	r->set->foreign |= !link_is_ours(r->conn);
 	return true;
 }
@@ -373,8 +375,8 @@ void epoll_sync(struct conn *c)
 			r->mask = mask;
 			kernel_set(r, EPOLL_CTL_MOD);
 		}
-		/* A level must not be missed; an edge comes with the event that makes it. */
-		if (!(r->events & EPOLLET))
+		/* A level must not be missed; an edge comes with the event that makes it, or was taken from the kernel just now. */
+		if (!(r->events & EPOLLET) || r->unheard)
 			queue_and_wake(r);
 	}
 	readiness_drop();
@@ -668,6 +670,7 @@ static int collect(struct epset *set, struct epoll_event *events, int max)
 			continue;
 		}
 		note_seen(r);
+		r->unheard = false;
 		revents = (uint16_t)conn_revents(r->conn, (short)(r->events | EPOLLRDHUP),
 						 load_relaxed(&r->conn->shared->recv_lowat));
 		r->ended = revents & END_EVENTS;

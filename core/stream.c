@@ -310,6 +310,18 @@ static bool only_error_left(struct conn *c)
 	return revents > 0 && (revents & POLLERR) && kernel_ioctl(conn_fd(c), SIOCINQ, &waiting) == 0 && waiting == 0;
 }
 
+/* The peer's FIN, behind all that it sent. What came after a shutdown of our own was answered by a reset, which goes first. 0 or
+ * -errno. */
+static ssize_t end_of_ring(struct conn *c)
+{
+	char byte;
+	ssize_t n = load_relaxed(&c->shared->shut_recv) ? kernel_poll_now(conn_fd(c), 0) : 0;
+
+	if (n > 0 && (n & POLLERR))
+		n = kernel_recv(conn_fd(c), &byte, 1, MSG_DONTWAIT);
+	return n < 0 ? -conn_error(c, (int)-n) : 0;
+}
+
 /* The next bytes, from whoever has them, without blocking; moves TO on. STARTED: the call has some already. > 0, 0 at the end, or
  * -errno. */
 static ssize_t pull(struct conn *c, struct iov_walk *to, int flags, bool started)
@@ -333,7 +345,7 @@ static ssize_t pull(struct conn *c, struct iov_walk *to, int flags, bool started
 			if (n == -EAGAIN)
 				return n;
 			if (n == -EPIPE)
-				return 0;
+				return started ? 0 : end_of_ring(c);
 			if (n != -ESTALE) {
 				conn_reset(c, REASON_PROTOCOL);
 				return -ECONNRESET;
@@ -482,7 +494,7 @@ static ssize_t peek(struct conn *c, struct iov_walk to, int flags)
 		ssize_t more = ring_peek(&c->recv_ring, &to, !(flags & MSG_TRUNC));
 
 		if (more == -EPIPE && to.left == start)
-			return 0;
+			return end_of_ring(c);
 		if (more == -ESTALE) {
 			stream_settle_returned(c);
 			return kernel_pull(c, &to, to.left, (flags & MSG_TRUNC) | MSG_PEEK);
