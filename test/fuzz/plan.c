@@ -232,7 +232,8 @@ static void make_op(struct op *op, uint64_t *state, const struct plan *plan)
 		op->size = chance(state, 90) ? 0 : 1 + below(state, 5);
 		break;
 	default:
-		op->fork = op->fork && (op->kind == OP_SHUTDOWN || op->kind == OP_FIONREAD || op->kind == OP_SETOPT);
+		op->fork = op->fork && (op->kind == OP_SHUTDOWN || op->kind == OP_FIONREAD ||
+					(op->kind == OP_SETOPT && op->call != SET_RCVLOWAT));
 		fill_rest(op, state, plan);
 	}
 }
