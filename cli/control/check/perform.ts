@@ -129,7 +129,7 @@ export function findDifferences(expected: Outcome, got: Outcome): Difference[] {
 }
 
 /** The lines in which two texts part. */
-function firstDifference(expected: string, got: string): {expected: string; got: string} {
+export function firstDifference(expected: string, got: string): {expected: string; got: string} {
 	const left = expected.split('\n');
 	const right = got.split('\n');
 	const at = left.findIndex((line, index) => line !== right[index]);

@@ -1,22 +1,50 @@
 /** Free ports, and who listens on one. */
+import {randomInt} from 'node:crypto';
+import {once} from 'node:events';
 import {readFileSync} from 'node:fs';
-import {createServer} from 'node:net';
+import {createServer, type AddressInfo} from 'node:net';
 
+/** Below the range from which connections take their own ports: none of them can be faster than the server that is to have it. */
 export async function freePort(): Promise<number> {
-	return new Promise((resolve, reject) => {
-		const server = createServer();
-		server.on('error', reject);
-		server.listen(0, '127.0.0.1', () => {
-			const address = server.address();
-			server.close(() => {
-				if (address !== null && typeof address === 'object') {
-					resolve(address.port);
-				} else {
-					reject(new Error('the system gave no port'));
-				}
-			});
-		});
-	});
+	const highest = Math.min(portOfConnections(), 32_768) - 1;
+	for (let attempts = highest > lowest ? 100 : 0; attempts > 0; attempts--) {
+		const port = randomInt(lowest, highest + 1);
+		// eslint-disable-next-line no-await-in-loop
+		if (await tryPort(port) !== undefined) {
+			return port;
+		}
+	}
+
+	const port = await tryPort(0);
+	if (port === undefined) {
+		throw new Error('the system has no free port');
+	}
+
+	return port;
+}
+
+const lowest = 10_000;
+
+function portOfConnections(): number {
+	try {
+		return Number.parseInt(readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8'), 10);
+	} catch {
+		return 0;
+	}
+}
+
+/** The port, if it can be listened on now. */
+async function tryPort(port: number): Promise<number | undefined> {
+	const server = createServer();
+	try {
+		server.listen(port, '0.0.0.0');
+		await once(server, 'listening');
+		return (server.address() as AddressInfo).port;
+	} catch {
+		return undefined;
+	} finally {
+		server.close();
+	}
 }
 
 /** A row of /proc/net/tcp or tcp6; addresses as hexadecimal words of this machine. */
