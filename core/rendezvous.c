@@ -224,8 +224,11 @@ static int message_receive(int fd, void *message, size_t size, int *fds, unsigne
 		char space[CMSG_SPACE(FDS_MAX * sizeof(int))];
 	} control;
 	struct iovec iov = {message, size};
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+	/* Not sizeof control: its padding would hold one descriptor more than FDS has room for. */
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = &control,
+			     .msg_controllen = CMSG_LEN(FDS_MAX * sizeof(int))};
 	ssize_t n = kernel_recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	unsigned got = 0;
 
