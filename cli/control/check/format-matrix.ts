@@ -33,7 +33,7 @@ export function countStatuses(cells: readonly Cell[]): Record<Status, number> {
 	return counts;
 }
 
-export function formatCounts(cells: readonly Cell[]): string {
+function formatCounts(cells: readonly Cell[]): string {
 	return Object.entries(countStatuses(cells)).filter(([, count]) => count > 0).map(([status, count]) => `${count} ${status}`).join(', ');
 }
 

@@ -11,7 +11,7 @@ export type Verdict = 'accelerates' | 'plain' | 'misbehaves';
 /** 0, 1, 2: the exit codes of `rscheck app`. */
 export const verdicts: readonly Verdict[] = ['accelerates', 'plain', 'misbehaves'];
 
-export type Finding = {
+type Finding = {
 	/** Kebab-case, stable. */
 	readonly code: string;
 	/** What this finding alone would make the verdict; undefined: it changes nothing. */

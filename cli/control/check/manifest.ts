@@ -2,7 +2,7 @@
 import {readdirSync, readFileSync, statSync} from 'node:fs';
 import path from 'node:path';
 import {fileURLToPath} from 'node:url';
-import {Ajv, type ErrorObject} from 'ajv';
+import {Ajv, type ErrorObject, type ValidateFunction} from 'ajv';
 import {CliError} from '../cli-error.js';
 import {findNearest} from '../find-nearest.js';
 
@@ -17,7 +17,7 @@ export type Server = Omit<Command, 'input'> & {
 	readonly ready: {readonly port?: string; readonly output?: string};
 };
 
-export type Step = Command & {
+type Step = Command & {
 	readonly name: string;
 	readonly status?: number;
 	readonly ignore?: readonly string[];
@@ -116,9 +116,15 @@ function filesFor(word: string): string[] {
 	return [file];
 }
 
-function validator() {
-	const schema = JSON.parse(readFileSync(new URL('app.schema.json', configUrl), 'utf8')) as object;
-	return new Ajv({allowUnionTypes: true, formats: {regex: (text: string) => isPattern(text)}}).compile(schema);
+let compiled: ValidateFunction | undefined;
+
+function validator(): ValidateFunction {
+	if (!compiled) {
+		const schema = JSON.parse(readFileSync(new URL('app.schema.json', configUrl), 'utf8')) as object;
+		compiled = new Ajv({allowUnionTypes: true, formats: {regex: (text: string) => isPattern(text)}}).compile(schema);
+	}
+
+	return compiled;
 }
 
 function isPattern(text: string): boolean {

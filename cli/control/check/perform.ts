@@ -18,7 +18,7 @@ export type Circumstances = {
 	readonly signal: AbortSignal;
 };
 
-export type StepOutcome = {readonly status: number | string; readonly output: string};
+type StepOutcome = {readonly status: number | string; readonly output: string};
 
 export type Outcome = {
 	readonly steps: Readonly<Record<string, StepOutcome>>;
