@@ -6,6 +6,14 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
+#include <sys/single_threaded.h>
+
+/* Calls are cancellation points whether or not they come to sleep. A single thread has nobody to cancel it but itself. */
+static inline void cancellation_point(void)
+{
+	if (!__libc_single_threaded)
+		pthread_testcancel();
+}
 
 /* Whether a receive with FLAGS takes bytes of the stream. */
 static bool takes(int flags)
@@ -23,6 +31,22 @@ static struct iovec one(const void *buf, size_t size)
 
 /* --- receiving --- */
 
+static ssize_t recv_plain(const struct passage *p, int fd, struct msghdr *msg, int flags)
+{
+	ssize_t n = kernel_recvmsg(fd, msg, flags);
+
+	stream_recv_plain(p, n, takes(flags));
+	return n;
+}
+
+static ssize_t recv_kernel(const struct passage *p, int fd, struct msghdr *msg, int flags)
+{
+	ssize_t n = kernel_recvmsg(fd, msg, flags);
+
+	stream_recv_end(p, fd, n, takes(flags));
+	return n;
+}
+
 static ssize_t receive(int fd, struct msghdr *msg, int flags)
 {
 	struct passage p;
@@ -33,13 +57,9 @@ static ssize_t receive(int fd, struct msghdr *msg, int flags)
 		return -EMSGSIZE;
 	switch (stream_recv_begin(fd, &p)) {
 	case ROUTE_PLAIN:
-		n = kernel_recvmsg(fd, msg, flags);
-		stream_recv_plain(&p, n, takes(flags));
-		return n;
+		return recv_plain(&p, fd, msg, flags);
 	case ROUTE_KERNEL:
-		n = kernel_recvmsg(fd, msg, flags);
-		stream_recv_end(&p, fd, n, takes(flags));
-		return n;
+		return recv_kernel(&p, fd, msg, flags);
 	default:
 		if (flags & MSG_ERRQUEUE) {
 			/* Control messages, which only the kernel has. */
@@ -70,7 +90,7 @@ ssize_t rsocket_recvmsg(int fd, struct msghdr *msg, int flags)
 	socklen_t room = msg->msg_namelen;
 	ssize_t n;
 
-	pthread_testcancel();
+	cancellation_point();
 	if (kind == FD_DGRAM)
 		return kernel_recvmsg(fd, msg, flags);
 	if (kind != FD_CONN)
@@ -101,7 +121,20 @@ static ssize_t recv_once(int fd, void *buf, size_t size, int flags)
 {
 	struct iovec iov = one(buf, size);
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	struct passage p;
 
+	/* The way of every message, without what only recvmsg has. */
+	if (__builtin_expect(fdtab_kind(fd) == FD_CONN && !(flags & MSG_ERRQUEUE), 1)) {
+		cancellation_point();
+		switch (stream_recv_begin(fd, &p)) {
+		case ROUTE_PLAIN:
+			return recv_plain(&p, fd, &msg, flags);
+		case ROUTE_KERNEL:
+			return recv_kernel(&p, fd, &msg, flags);
+		default:
+			return stream_recv(&p, fd, &iov, 1, flags, NULL);
+		}
+	}
 	return rsocket_recvmsg(fd, &msg, flags);
 }
 
@@ -206,7 +239,7 @@ ssize_t rsocket_sendmsg(int fd, const struct msghdr *msg, int flags)
 {
 	enum fd_kind kind = fdtab_kind(fd);
 
-	pthread_testcancel();
+	cancellation_point();
 	if (kind == FD_DGRAM)
 		return kernel_sendmsg(fd, msg, flags);
 	if (kind != FD_CONN)
@@ -230,6 +263,18 @@ ssize_t rsocket_sendto(int fd, const void *buf, size_t size, int flags, const st
 	return rsocket_sendmsg(fd, &msg, flags);
 }
 
+static ssize_t send_once(int fd, const void *buf, size_t size, int flags)
+{
+	struct iovec iov = one(buf, size);
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	if (__builtin_expect(fdtab_kind(fd) == FD_CONN, 1)) {
+		cancellation_point();
+		return transmit(fd, &msg, flags);
+	}
+	return rsocket_sendmsg(fd, &msg, flags);
+}
+
 ssize_t rsocket_send(int fd, const void *buf, size_t size, int flags)
 {
 	const bool divisible = !(flags & ~(MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE));
@@ -242,7 +287,7 @@ ssize_t rsocket_send(int fd, const void *buf, size_t size, int flags)
 
 		if (piece > PIECE && divisible && c && conn_send_stage(c) == STAGE_TCP && !load_relaxed(&c->never))
 			piece = PIECE;
-		n = rsocket_sendto(fd, (const char *)buf + done, piece, flags, NULL, 0);
+		n = send_once(fd, (const char *)buf + done, piece, flags);
 		if (n < 0)
 			return done ? (ssize_t)done : n;
 		done += (size_t)n;

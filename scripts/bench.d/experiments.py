@@ -16,6 +16,7 @@ class Side:
     mode: str
     settings: str = ""
     pin: tuple | None = None  # CPUs of server and client
+    library: str | None = None  # another one than --library, from the same directory
 
 
 @dataclass(frozen=True)
@@ -177,6 +178,28 @@ def pgbench(session):
     return {"rate": find(r"tps = ([\d.]+)", output)}
 
 
+def rstream_once(session, size, transfers, rounds):
+    """Gb/s and us a transfer of rdma-core's rstream: over rsockets, or over kernel sockets on the plain side."""
+    words = ("-p", session.port, "-S", size, "-C", transfers, "-I", max(1, round(rounds * session.seconds)))
+    if session.mode == "plain":
+        words += ("-T", "s")
+    server = session.serve("rstream", "-b", "127.0.0.1", *words)
+    output = session.run("rstream", "-s", "127.0.0.1", *words)
+    server.wait(10)
+    result = re.search(r"s +([\d.]+) +([\d.]+)$", output, re.M)
+    if not result:
+        raise Failed(f"no figure in:\n{output}")
+    return float(result[1]), float(result[2])
+
+
+def rstream(session):
+    return {
+        "latency_us": rstream_once(session, 64, 1, 30_000)[1],
+        "gb_64k": rstream_once(session, 64 << 10, 1000, 4)[0] / 8,
+        "gb_1m": rstream_once(session, 1 << 20, 100, 3)[0] / 8,
+    }
+
+
 def churn(session):
     session.serve(session.program("churn"), "serve", session.port)
     return {"rate": fields(session.run(session.program("churn"), "drive", session.port, int(session.seconds * 1000)))["connections_per_s"]}
@@ -256,6 +279,11 @@ EXPERIMENTS = (
     )),
     Experiment("nginx", nginx, pair(), (versus("nginx", "rate", "nginx, 1 KiB, keep-alive, wrk with 50 connections", "1/s", 2.5),)),
     Experiment("pgbench", pgbench, pair(), (versus("pgbench", "rate", "pgbench -S, 4 clients", "1/s", 1.3),)),
+    Experiment("rstream", rstream, (Side(PLAIN, "plain"), Side(OURS, "both", library="librsocket.so")), (
+        versus("rstream", "latency_us", "rstream 64 B latency, rsockets against its -T s", "us", 20, lower=True),
+        versus("rstream", "gb_64k", "rstream 64 KiB bandwidth", "GB/s", 3),
+        versus("rstream", "gb_1m", "rstream 1 MiB bandwidth", "GB/s", 3),
+    )),
     Experiment("churn", churn, pair(), (versus("churn", "rate", "connect, exchange 64 B, close", "1/s", 0.95),), promotes=False),
     Experiment("plain-peer-pingpong", pingpong, plain_peer(ONE_CPU), tuple(
         versus("plain-peer-pingpong", "median_us", f"sockperf ping-pong 64 B on one CPU, only the {side} preloaded", "us", 0.98, True, side)
