@@ -111,6 +111,8 @@ struct conn {
 		void *route;
 	} rsocket; /* rsocket.h */
 
+	struct iomap *iomap; /* direct placement (iomap.h); NULL: never asked for. Set once, by CAS */
+
 	struct reg *regs; /* epoll registrations, under the readiness lock */
 	struct conn *next_free;
 };

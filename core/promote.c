@@ -5,6 +5,7 @@
  * means somebody moves bytes behind libc's back, and the connection stays where it is. test/model/promote.pml is this protocol. */
 #include "promote.h"
 #include "epoll.h"
+#include "iomap.h"
 #include "kernel.h"
 #include "log.h"
 #include "process.h"
@@ -161,6 +162,7 @@ static void attach(struct conn *c, int side, const struct meeting *m)
 				     .in = conn_own(c),
 				     .data = data + (side ? 0 : m->capacity[0]),
 				     .capacity = m->capacity[!side]};
+	iomap_attach(c, (uint8_t *)m->channel + m->channel_size - iomap_bytes(m->maps), m->maps, &m->peer);
 	store_release(&c->attached, 1);
 }
 
@@ -266,6 +268,23 @@ void promote_attempt(struct conn *c)
 		return;
 	if (promote_due(c))
 		attempt(c);
+	store_release(&c->promoting, 0);
+}
+
+void promote_look(struct conn *c)
+{
+	uint32_t idle = 0, tries = c->tries;
+	uint64_t calls = load_relaxed(&c->next_calls), bytes = load_relaxed(&c->next_bytes);
+
+	if (!compare_swap(&c->promoting, &idle, 1))
+		return;
+	if (!load_relaxed(&c->never) && !load_relaxed(&c->attached)) {
+		attempt(c);
+		/* It does not count: whoever waits looks often. */
+		c->tries = tries;
+		store_relaxed(&c->next_calls, calls);
+		store_relaxed(&c->next_bytes, bytes);
+	}
 	store_release(&c->promoting, 0);
 }
 

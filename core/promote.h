@@ -8,6 +8,9 @@
 /* After a kernel read or write on a connection that is not attached yet: an attempt if it is due. */
 void promote_attempt(struct conn *c);
 
+/* An attempt now, for somebody who waits for the peer; it does not bring the end of the search nearer. */
+void promote_look(struct conn *c);
+
 static inline bool promote_due(const struct conn *c)
 {
 	if (load_relaxed(&c->never) || load_relaxed(&c->attached))

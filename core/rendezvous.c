@@ -4,6 +4,7 @@
 #include "rendezvous.h"
 #include "config.h"
 #include "fdtab.h"
+#include "iomap.h"
 #include "kernel.h"
 #include "log.h"
 #include "process.h"
@@ -175,13 +176,14 @@ void rendezvous_free(struct rendezvous *r)
 }
 
 /* Whether the process at the other end of the unix socket FD may be our TCP peer. */
-static bool proven(const struct rendezvous *r, int fd)
+static bool proven(struct rendezvous *r, int fd)
 {
 	struct ucred cred;
 	socklen_t size = sizeof cred;
 
 	if (kernel_getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0 || cred.uid == OVERFLOW_UID)
 		return false;
+	r->peer = cred;
 	if (r->owner_known)
 		return cred.uid == r->owner.uid;
 	return cred.uid == (uint32_t)sys_call0(SYS_geteuid);
@@ -297,9 +299,14 @@ static uint64_t capacity_agreed(uint64_t mine, uint64_t theirs)
 	return round_up(sum > most ? most : sum);
 }
 
-static size_t channel_bytes(const uint64_t capacity[2])
+static size_t rings_bytes(const uint64_t capacity[2])
 {
 	return WIRE_DATA_OFFSET + ((capacity[0] + capacity[1] + WIRE_PAGE - 1) & ~(uint64_t)(WIRE_PAGE - 1));
+}
+
+static size_t channel_bytes(const uint64_t capacity[2], const uint16_t maps[2])
+{
+	return rings_bytes(capacity) + iomap_bytes(maps);
 }
 
 static uint64_t own_cookie(struct conn *c)
@@ -335,28 +342,34 @@ static int grant(struct rendezvous *r, struct conn *c, const struct wire_hello *
 	capacity_wanted(c, 0, wanted);
 	for (int i = 0; i < 2; i++)
 		m->capacity[i] = capacity_agreed(wanted[i], hello->capacity[i]);
-	m->channel_size = channel_bytes(m->capacity);
+	/* Either side may map as many as the other one takes. */
+	m->maps[0] = (uint16_t)hello->maps;
+	m->maps[1] = c->rsocket.iomap_size;
+	m->channel_size = channel_bytes(m->capacity, m->maps);
+	m->peer = r->peer;
 	error = kernel_memory_new("rsocket-channel", m->channel_size, 0, &fd, &map);
 	if (error < 0)
 		goto failed;
 	error = (int)sys_call4(SYS_fallocate, fd, 0, 0, WIRE_PAGE);
+	if (error == 0 && iomap_bytes(m->maps))
+		error = (int)sys_call4(SYS_fallocate, fd, 0, rings_bytes(m->capacity), iomap_bytes(m->maps));
 	if (error < 0)
 		goto unmap;
 	m->channel = map;
 	m->channel->version = WIRE_VERSION;
 	memcpy(m->channel->capacity, m->capacity, sizeof m->capacity);
+	memcpy(m->channel->maps, m->maps, sizeof m->maps);
 	m->channel->magic = WIRE_MAGIC;
 	m->channel->side[0].attached = 1;
 
 	readiness_take();
-	m->link = link_grant(hello->process, own, bells_fd, hello->family, c, &m->slot, &error);
+	m->link = link_grant(hello->process, r->peer.pid, own, bells_fd, c, &m->slot, &error);
 	readiness_drop();
 	if (!m->link)
 		goto unmap;
 	answer.slot = m->slot;
 	answer.cookie = own_cookie(c);
 	memcpy(answer.process, process_name(), sizeof answer.process);
-	memcpy(answer.family, own->map->family, sizeof answer.family);
 	memcpy(answer.link, m->link->id, sizeof answer.link);
 	error = (int)message_send(r->fd, &answer, sizeof answer, (const int[]){own->fd, fd, m->link->fd}, 3);
 	if (error == -EPIPE || error == -ECONNRESET)
@@ -402,9 +415,12 @@ static int accept_grant(struct conn *c, const struct wire_grant *answer, const i
 
 		if (capacity < WIRE_CAPACITY_MIN || capacity > WIRE_CAPACITY_MAX || (capacity & (capacity - 1)))
 			return -EPROTO;
+		if (head.maps[i] > WIRE_MAPS_MAX)
+			return -EPROTO;
 		m->capacity[i] = capacity;
+		m->maps[i] = head.maps[i];
 	}
-	m->channel_size = channel_bytes(m->capacity);
+	m->channel_size = channel_bytes(m->capacity, m->maps);
 	error = kernel_memory_map(fds[1], m->channel_size, 0, PROT_READ | PROT_WRITE, &map);
 	if (error < 0) {
 		*reason = error == -ENOMEM ? REASON_NO_MEMORY : REASON_PROTOCOL;
@@ -414,7 +430,7 @@ static int accept_grant(struct conn *c, const struct wire_grant *answer, const i
 	m->slot = answer->slot;
 	own = bell_page_own(&error);
 	readiness_take();
-	m->link = own ? link_join(answer->link, fds[2], own, fds[0], answer->family, c, answer->slot, &error) : NULL;
+	m->link = own ? link_join(answer->link, fds[2], own, fds[0], c, answer->slot, &error) : NULL;
 	readiness_drop();
 	if (!m->link) {
 		kernel_unmap(map, m->channel_size);
@@ -448,7 +464,7 @@ static int step_listener(struct rendezvous *r, struct conn *c, struct meeting *m
 		if (error == -EAGAIN)
 			return 0;
 		if (error == 0) {
-			if (hello.magic == WIRE_MAGIC && hello.version == WIRE_VERSION &&
+			if (hello.magic == WIRE_MAGIC && hello.version == WIRE_VERSION && hello.maps <= WIRE_MAPS_MAX &&
 			    proven_cookie(r, hello.cookie)) {
 				error = grant(r, c, &hello, fds[0], m, reason);
 				fds_close(fds, 1);
@@ -486,8 +502,8 @@ static int say_hello(struct rendezvous *r, struct conn *c, enum reason *reason)
 		goto later;
 	}
 	memcpy(hello.process, process_name(), sizeof hello.process);
-	memcpy(hello.family, own->map->family, sizeof hello.family);
 	hello.cookie = own_cookie(c);
+	hello.maps = c->rsocket.iomap_size;
 	capacity_wanted(c, 1, hello.capacity);
 	if (message_send(r->fd, &hello, sizeof hello, &own->fd, 1) < 0)
 		goto later;
@@ -518,6 +534,7 @@ static int step_connector(struct rendezvous *r, struct conn *c, struct meeting *
 		*reason = REASON_PROTOCOL;
 		if (answer.magic == WIRE_MAGIC && answer.version == WIRE_VERSION && proven_cookie(r, answer.cookie))
 			error = accept_grant(c, &answer, fds, m, reason);
+		m->peer = r->peer;
 		fds_close(fds, 3);
 		return error;
 	}

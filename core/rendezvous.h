@@ -6,6 +6,8 @@
 #include "conn.h"
 #include "diag.h"
 
+#include <sys/socket.h>
+
 struct rendezvous {
 	int side;
 	int listener; /* side 0; -1: none */
@@ -14,6 +16,7 @@ struct rendezvous {
 	struct tuple tuple;
 	bool owner_known;
 	struct diag_owner owner; /* of the peer's end, if known */
+	struct ucred peer;       /* of who is at the other end of FD */
 };
 
 /* What both ends agreed on. */
@@ -21,8 +24,10 @@ struct meeting {
 	struct wire_channel *channel;
 	size_t channel_size;
 	uint64_t capacity[2];
+	uint16_t maps[2];
 	struct link *link;
 	uint32_t slot;
+	struct ucred peer; /* as the kernel has it */
 };
 
 /* A search for C's peer. NULL and *REASON; *RETRY: worth trying later. */

@@ -2,6 +2,7 @@
 #include "conn.h"
 #include "epoll.h"
 #include "fdtab.h"
+#include "iomap.h"
 #include "kernel.h"
 #include "log.h"
 #include "process.h"
@@ -444,6 +445,7 @@ static void conn_recycle(struct conn *c)
 	struct conn_shared *shared = c->shared;
 
 	rsocket_options_fini(c);
+	iomap_fini(c);
 	if (c->attached) {
 		readiness_take();
 		if (c->link)
@@ -468,6 +470,7 @@ static void conn_end(struct conn *c)
 
 	promote_cancel(c);
 	epoll_forget_conn(c);
+	iomap_withdraw(c);
 	sole = conn_sole_holder(c);
 	if (sole)
 		publish_end(c);
@@ -590,6 +593,7 @@ static void forget_in_child(struct conn *c, void *pid)
 	c->kernel_writers = 0;
 	c->send_gate = 0;
 	c->promoting = 0;
+	iomap_forked(c);
 	promote_forked(c);
 }
 
@@ -643,11 +647,13 @@ static void hold_again(struct conn *c, void *unused)
 {
 	(void)unused;
 	conn_hold(c, process_pid());
+	iomap_publish(c);
 }
 
 static void release_for_exec(struct conn *c, void *unused)
 {
 	(void)unused;
+	iomap_withdraw(c);
 	conn_release(c, process_pid());
 }
 

@@ -57,7 +57,7 @@ struct wire_side {
 struct wire_channel {
 	uint64_t magic;
 	uint32_t version;
-	uint32_t reserved;
+	uint16_t maps[2];     /* entries of side 0's and of side 1's wire_iomap; both 0: there is none. Constant */
 	uint64_t capacity[2]; /* bytes of the ring that side 0, side 1 produces into; powers of two */
 	/* word[d]: where direction d (produced by side d) stands. OFF -> CONSENT and OFF or CONSENT -> REFUSED by the consumer, CONSENT
 	 * -> COMMITTED by the producer, each by CAS; a committed or refused word never changes. */
@@ -71,6 +71,42 @@ _Static_assert(sizeof(struct wire_channel) == 8 * WIRE_LINE, "ABI between proces
 #define WIRE_DATA_OFFSET WIRE_PAGE /* ring 0, then ring 1 */
 #define WIRE_CAPACITY_MIN 64ull
 #define WIRE_CAPACITY_MAX (1ull << 30)
+
+/* --- direct placement: behind the rings of a channel whose ends asked for it (RDMA_IOMAPSIZE): side 0's wire_iomap, then side 1's.
+ * The bytes themselves never come here: the other side copies them to or from the mapper's memory (iomap.c). --- */
+
+struct wire_map {
+	/* Odd: the words below say what is mapped. Written by this side alone: + 1 (full barrier) before it takes a map back, release
+	 * once the words are written; pairs with the other side's acquire load, which looks at it again after the words and after it
+	 * announced its visit. Dead mapper: the token is not found, nothing is copied. */
+	alignas(WIRE_LINE) uint32_t turn;
+	uint32_t owner; /* process of this side that has this entry; 0 free. CAS by this side alone */
+	uint32_t prot;  /* PROT_READ, PROT_WRITE */
+	uint32_t reserved;
+	uint64_t offset; /* what the other side calls it */
+	uint64_t length;
+	uint64_t address;  /* in OWNER's memory */
+	uint64_t token_at; /* there OWNER keeps TOKEN: another process, or another program, has it not */
+	uint64_t token[2];
+};
+_Static_assert(sizeof(struct wire_map) == WIRE_LINE, "ABI between processes");
+
+#define WIRE_VISITORS 14
+
+struct wire_iomap {
+	/* 1: this side has mapped the channel and published what was mapped before. Release; acquire. Never taken back. */
+	alignas(WIRE_LINE) uint32_t ready;
+	/* Entries from here on were never used. Raised by this side before the entry is published, never lowered. */
+	uint32_t high;
+	/* Who of the OTHER side copies at this moment: its pid above, entry + 1 below; 0 free. Set by it with CAS (full barrier) before it
+	 * looks at the turn again, cleared (release) when the kernel is done. This side takes a map back (full barrier), then waits until
+	 * no visit to it is left (acquire). Dead visitor: its pid tells, and either side clears it. */
+	uint64_t visitor[WIRE_VISITORS];
+	alignas(WIRE_LINE) struct wire_map map[];
+};
+_Static_assert(sizeof(struct wire_iomap) == 2 * WIRE_LINE, "ABI between processes");
+
+#define WIRE_MAPS_MAX 32512
 
 /* --- the link: one sealed memfd a pair of processes: which of the connections between them have news --- */
 
@@ -109,7 +145,6 @@ struct wire_bells {
 	uint64_t magic;
 	uint32_t version;
 	uint32_t reserved;
-	uint64_t family[2]; /* random name of this page */
 	alignas(WIRE_LINE) struct wire_bell bell[BELL_COUNT];
 };
 _Static_assert(sizeof(struct wire_bell) == 32, "ABI between processes");
@@ -125,9 +160,8 @@ _Static_assert(sizeof(struct wire_bells) == 64 + 32 * BELL_COUNT, "ABI between p
 struct wire_hello { /* connector (side 1) to listener; carries its bell page */
 	uint64_t magic;
 	uint32_t version;
-	uint32_t reserved;
+	uint32_t maps;        /* how many maps of the listener's it takes: RDMA_IOMAPSIZE */
 	uint64_t process[2];  /* random name of the sender's process */
-	uint64_t family[2];   /* of its bell page */
 	uint64_t cookie;      /* SO_COOKIE of its end of the connection */
 	uint64_t capacity[2]; /* least ring capacity it wants for direction 0, 1 */
 };
@@ -137,11 +171,10 @@ struct wire_grant { /* answer: carries bell page, channel, link */
 	uint32_t version;
 	uint32_t slot; /* bit number in the link */
 	uint64_t process[2];
-	uint64_t family[2];
 	uint64_t cookie;
 	uint64_t link[2]; /* random name of the link */
 };
-_Static_assert(sizeof(struct wire_hello) == 72, "ABI between processes");
-_Static_assert(sizeof(struct wire_grant) == 72, "ABI between processes");
+_Static_assert(sizeof(struct wire_hello) == 56, "ABI between processes");
+_Static_assert(sizeof(struct wire_grant) == 56, "ABI between processes");
 
 #endif

@@ -70,6 +70,16 @@ int repoll_create(int flags);
 int repoll_ctl(int epfd, int op, int fd, struct epoll_event *event);
 int repoll_wait(int epfd, struct epoll_event *events, int maxevents, int timeout);
 
+/* Lets the peer reach LEN bytes at BUF under OFFSET (-1: under their address, which is returned): PROT_WRITE for its riowrite, PROT_READ
+ * for its rioread, PROT_NONE for neither. As many as the peer's RDMA_IOMAPSIZE. Once the peer received anything sent after it, it is
+ * there. riounmap: when it has returned nobody writes there any more. */
+off_t riomap(int socket, void *buf, size_t len, int prot, int flags, off_t offset);
+int riounmap(int socket, void *buf, size_t len);
+/* Straight into, and out of, the memory that the peer mapped; the peer takes no part. All of COUNT, or less where the map ends; (size_t)-1 on
+ * failure. Done when it returns, before anything that is sent later. rioread is not in rdma-core. */
+size_t riowrite(int socket, const void *buf, size_t count, off_t offset, int flags);
+size_t rioread(int socket, void *buf, size_t count, off_t offset, int flags);
+
 int rgetpeername(int socket, struct sockaddr *addr, socklen_t *addrlen);
 int rgetsockname(int socket, struct sockaddr *addr, socklen_t *addrlen);
 

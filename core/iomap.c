@@ -1,0 +1,689 @@
+/* Direct data placement. DESIGN NOTES. The mapper publishes offset, length, address and rights in its table in the channel (wire.h);
+ * the other side finds the offset there, announces its visit, looks whether the map still stands, and lets the kernel copy
+ * (process_vm_writev, process_vm_readv). Taking a map back is the mirror image: first the map is invalid, then visits are waited for. So when
+ * riounmap has returned nothing is written there any more. Who may: the kernel decides, and we only ask for a peer of our own
+ * user, so that the table of another user's process can never send us into a third one's memory. A pid may mean another process by
+ * now: the mapper keeps a random token in its memory that must be found where the table says, before each copy.
+ * The copy is done when the call returns, so every later byte of the stream comes after it. */
+#include "iomap.h"
+#include "fdtab.h"
+#include "kernel.h"
+#include "log.h"
+#include "process.h"
+#include "promote.h"
+#include "rsocket.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+#ifndef PR_SET_PTRACER
+#define PR_SET_PTRACER 0x59616d61
+#endif
+
+#define PIECE (1u << 20)       /* bytes a visit */
+#define ALONE_NS 200000000ull  /* riomap waits that long for the peer to be found; then the map waits */
+#define FOUND_NS 5000000000ull /* riowrite and rioread */
+#define VISIT_NS 1000000000ull /* the longest that a visit is waited for */
+#define RACES_MAX 1000         /* maps that changed under us: beyond that it is a hostile table */
+#define NO_ENTRY UINT32_MAX
+
+struct map {
+	void *buf;
+	size_t size;
+	int prot;
+	uint64_t offset;
+	uint32_t entry;   /* in our table; NO_ENTRY: not there, or not yet */
+	uint32_t owner;   /* the process that mapped it: after a fork, not always this one */
+	uint32_t leaving; /* 1: taken back, but a visit was not over: riounmap must be called again */
+	struct map *next;
+};
+
+struct iomap {
+	struct lock lock; /* guards the maps of this process */
+	struct map *maps;
+	uint32_t pending; /* of them, how many wait for the channel */
+	/* Constant once own is set, with release. NULL: no channel yet, or none with tables. */
+	struct wire_iomap *own, *peer;
+	uint32_t own_count, peer_count; /* entries; our own copies */
+	struct ucred peer_cred;
+	uint32_t last; /* the entry of the peer's that was visited last */
+};
+
+/* What our memory shows to those who think they know this process. Renewed in a forked child before it maps anything. */
+static uint64_t token[2];
+static uint32_t token_owner;
+static struct lock token_lock;
+
+static const uint64_t *own_token(void)
+{
+	lock_take(&token_lock);
+	if (token_owner != process_pid() && kernel_random(token, sizeof token))
+		token_owner = process_pid();
+	lock_drop(&token_lock);
+	return token_owner == process_pid() ? token : NULL;
+}
+
+static struct iomap *iomap_get(struct conn *c)
+{
+	struct iomap *i = load_acquire(&c->iomap), *expect = NULL;
+
+	if (i)
+		return i;
+	i = calloc(1, sizeof *i);
+	if (i && !compare_swap(&c->iomap, &expect, i)) {
+		free(i);
+		i = expect;
+	}
+	return i;
+}
+
+/* A zombie is none: it copies nothing any more. */
+static bool process_lives(uint32_t pid)
+{
+	int fd;
+	bool lives;
+
+	if (pid == 0 || pid > INT_MAX)
+		return false;
+	fd = (int)sys_call2(SYS_pidfd_open, pid, 0);
+	if (fd == -ENOSYS)
+		return sys_call2(SYS_kill, pid, 0) != -ESRCH;
+	if (fd < 0)
+		return fd != -ESRCH;
+	lives = !(kernel_poll_now(fd, POLLIN) & POLLIN);
+	sys_close(fd);
+	return lives;
+}
+
+/* --- the mapper --- */
+
+/* Writes M into a free entry of our table. The lock is held. 0, -ENOMEM (full), or -EIO. */
+static int publish(struct iomap *i, struct map *m)
+{
+	const uint64_t *t = own_token();
+
+	if (!t)
+		return -EIO;
+	for (uint32_t k = 0; k < i->own_count; k++) {
+		struct wire_map *e = &i->own->map[k];
+		uint32_t owner = load_relaxed(&e->owner), high = load_relaxed(&i->own->high), turn;
+
+		/* What a dead sibling left. */
+		if (owner && owner != m->owner && !process_lives(owner) && compare_swap(&e->owner, &owner, 0)) {
+			fetch_and(&e->turn, ~1u);
+			owner = 0;
+		}
+		if (owner || !compare_swap(&e->owner, &owner, m->owner))
+			continue;
+		turn = load_relaxed(&e->turn) & ~1u;
+		store_relaxed(&e->prot, (uint32_t)m->prot);
+		store_relaxed(&e->offset, m->offset);
+		store_relaxed(&e->length, m->size);
+		store_relaxed(&e->address, (uint64_t)(uintptr_t)m->buf);
+		store_relaxed(&e->token_at, (uint64_t)(uintptr_t)t);
+		store_relaxed(&e->token[0], t[0]);
+		store_relaxed(&e->token[1], t[1]);
+		while (high < k + 1 && !compare_swap(&i->own->high, &high, k + 1))
+			;
+		store_release(&e->turn, turn + 1);
+		m->entry = k;
+		return 0;
+	}
+	return -ENOMEM;
+}
+
+static bool visited(struct iomap *i, uint32_t entry)
+{
+	for (int k = 0; k < WIRE_VISITORS; k++) {
+		uint64_t visit = load_acquire(&i->own->visitor[k]);
+
+		if ((uint32_t)visit != entry + 1)
+			continue;
+		if (process_lives((uint32_t)(visit >> 32)))
+			return true;
+		compare_swap(&i->own->visitor[k], &visit, 0);
+	}
+	return false;
+}
+
+/* The peer finds M no more. */
+static void retract(struct iomap *i, struct map *m)
+{
+	struct wire_map *e = &i->own->map[m->entry];
+
+	/* The peer may have written there too: whatever it says, it is even afterwards. */
+	if (load_relaxed(&e->turn) & 1)
+		fetch_add(&e->turn, 1);
+	fetch_and(&e->turn, ~1u);
+}
+
+/* The peer may still be copying into what was retracted: waits. True when it is over; the entry is free then. */
+static bool visits_end(struct iomap *i, struct map *m)
+{
+	uint64_t start = clock_monotonic();
+
+	for (unsigned turn = 0; visited(i, m->entry); turn++) {
+		if (clock_monotonic() - start > VISIT_NS)
+			return false;
+		if (turn < 100)
+			sys_call0(SYS_sched_yield);
+		else
+			kernel_sleep_ms(1);
+	}
+	store_release(&i->own->map[m->entry].owner, 0);
+	m->entry = NO_ENTRY;
+	return true;
+}
+
+void iomap_publish(struct conn *c)
+{
+	struct iomap *i = load_acquire(&c->iomap);
+
+	if (!i || !i->own)
+		return;
+	lock_take(&i->lock);
+	for (struct map *m = i->maps; m; m = m->next)
+		if (m->entry == NO_ENTRY && m->prot && !m->leaving && m->owner == process_pid() && publish(i, m) < 0)
+			log_at(LOG_WARN, "descriptor %d: the peer takes fewer maps: one stays unknown to it",
+			       conn_fd(c));
+	i->pending = 0;
+	lock_drop(&i->lock);
+}
+
+void iomap_withdraw(struct conn *c)
+{
+	struct iomap *i = load_acquire(&c->iomap);
+
+	if (!i || !i->own)
+		return;
+	lock_take(&i->lock);
+	for (struct map *m = i->maps; m; m = m->next)
+		if (m->entry != NO_ENTRY && m->owner == process_pid())
+			retract(i, m);
+	for (struct map *m = i->maps; m; m = m->next)
+		if (m->entry != NO_ENTRY && m->owner == process_pid())
+			visits_end(i, m);
+	lock_drop(&i->lock);
+}
+
+/* Yama lets a process reach another one's memory only if that one allows it. Nothing where there is no yama. */
+static void let_in(const struct iomap *i)
+{
+	if (i->peer_cred.pid > 0 && (uint32_t)i->peer_cred.pid != process_pid())
+		sys_call2(SYS_prctl, PR_SET_PTRACER, i->peer_cred.pid);
+}
+
+void iomap_attach(struct conn *c, void *area, const uint16_t maps[2], const struct ucred *peer)
+{
+	struct iomap *i = iomap_bytes(maps) ? iomap_get(c) : NULL;
+	struct wire_iomap *side[2];
+
+	if (!i)
+		return;
+	side[0] = area;
+	side[1] = (struct wire_iomap *)(void *)((uint8_t *)area + sizeof *side[0] + maps[0] * sizeof(struct wire_map));
+	i->peer_cred = *peer;
+	i->own_count = maps[c->side];
+	i->peer_count = maps[!c->side];
+	i->peer = side[!c->side];
+	store_release(&i->own, side[c->side]);
+	if (i->maps)
+		let_in(i);
+	iomap_publish(c);
+	store_release(&i->own->ready, 1);
+}
+
+void iomap_forked(struct conn *c)
+{
+	if (c->iomap)
+		c->iomap->lock.word = 0;
+	token_lock.word = 0;
+}
+
+void iomap_fini(struct conn *c)
+{
+	struct iomap *i = load_acquire(&c->iomap);
+
+	if (!i)
+		return;
+	iomap_withdraw(c);
+	store_release(&c->iomap, NULL);
+	for (struct map *m = i->maps, *next; m; m = next) {
+		next = m->next;
+		if (m->entry != NO_ENTRY && m->owner == process_pid())
+			log_at(LOG_WARN, "descriptor %d: closed while the peer still writes into a map", conn_fd(c));
+		free(m);
+	}
+	free(i);
+}
+
+/* Whether the memory is there and may be used so. Also brings it in, so that no write waits for a page. 0 or -EFAULT. */
+static int memory_check(void *buf, size_t size, int prot)
+{
+	static int known; /* 1: the kernel has the advice, -1: not */
+	int advice = prot == PROT_READ ? MADV_POPULATE_READ : MADV_POPULATE_WRITE;
+	uintptr_t start = (uintptr_t)buf & ~(uintptr_t)(WIRE_PAGE - 1), end = (uintptr_t)buf + size;
+	long error;
+
+	if (end < (uintptr_t)buf)
+		return -EFAULT;
+	if (load_relaxed(&known) == 0) {
+		uintptr_t here = (uintptr_t)&known & ~(uintptr_t)(WIRE_PAGE - 1);
+
+		store_relaxed(&known, sys_call3(SYS_madvise, here, WIRE_PAGE, MADV_POPULATE_READ) == 0 ? 1 : -1);
+	}
+	if (load_relaxed(&known) < 0)
+		return 0; /* a kernel before 5.14: the peer's first write finds out */
+	end = (end + WIRE_PAGE - 1) & ~(uintptr_t)(WIRE_PAGE - 1);
+	do
+		error = sys_call3(SYS_madvise, start, end - start, advice);
+	while (error == -EINTR || error == -EAGAIN);
+	return error == 0 ? 0 : -EFAULT;
+}
+
+/* Whether the connection is over, for what the peer still could do with it. */
+static bool ended(const struct conn *c)
+{
+	return kernel_poll_now(conn_fd(c), POLLRDHUP) & (POLLRDHUP | POLLHUP | POLLERR);
+}
+
+/* Waits, if the call may, until DONE or the search has ended; holds C again afterwards. -EBADF: it is closed. */
+static int await_peer(struct conn *c, int fd, bool nonblock, uint64_t limit_ns, bool (*done)(struct conn *c))
+{
+	uint64_t start = clock_monotonic();
+	uint32_t generation = c->generation;
+	long pause_ns = 20000;
+
+	for (;;) {
+		struct timespec time = {0, pause_ns};
+		int slept;
+
+		if (!done(c))
+			promote_look(c);
+		if (done(c) || nonblock || (load_relaxed(&c->never) && !load_acquire(&c->attached)) || ended(c) ||
+		    clock_monotonic() - start > limit_ns)
+			return 0;
+		conn_put_keep(c);
+		slept = kernel_ppoll(NULL, 0, &time, NULL) < 0 ? errno : 0;
+		if (!conn_get_again(c, generation, fd))
+			return -EBADF;
+		if (slept == EINTR)
+			return -EINTR;
+		if (pause_ns < 1000000)
+			pause_ns *= 2;
+	}
+}
+
+static bool is_attached(struct conn *c)
+{
+	return load_acquire(&c->attached);
+}
+
+static bool is_ready(struct conn *c)
+{
+	struct iomap *i = load_acquire(&c->iomap);
+
+	return is_attached(c) && (!i || !i->own || load_acquire(&i->peer->ready));
+}
+
+static bool overlaps(const struct iomap *i, uint64_t offset, size_t size)
+{
+	for (const struct map *m = i->maps; m; m = m->next)
+		if (m->prot && m->owner == process_pid() && offset < m->offset + m->size && m->offset < offset + size)
+			return true;
+	return false;
+}
+
+/* Adds M under the lock. 0 or -errno. */
+static int map_add(struct conn *c, struct iomap *i, struct map *m)
+{
+	int error = 0;
+
+	if (m->prot) {
+		if (overlaps(i, m->offset, m->size))
+			return -EEXIST;
+		if (i->own) {
+			let_in(i);
+			error = publish(i, m);
+		} else if (is_attached(c) || i->pending >= c->rsocket.iomap_size) {
+			error = -ENOMEM;
+		} else if (load_relaxed(&c->never)) {
+			error = -EOPNOTSUPP;
+		} else {
+			i->pending++;
+		}
+	}
+	if (error == 0) {
+		m->next = i->maps;
+		i->maps = m;
+	}
+	return error;
+}
+
+static off_t map_buffer(struct conn *c, int fd, void *buf, size_t size, int prot, off_t offset)
+{
+	struct iomap *i;
+	struct map *m;
+	int error;
+
+	if (!rsocket_opened(c) || load_relaxed(&c->stats->reason) == REASON_LISTENING)
+		return -EINVAL;
+	/* A map that waits is of no use to a peer that finds us spinning on our memory. */
+	if (prot && !is_attached(c)) {
+		error = await_peer(c, fd, load_relaxed(&c->shared->nonblock), ALONE_NS, is_attached);
+		if (error < 0)
+			return error;
+	}
+	i = iomap_get(c);
+	m = i ? calloc(1, sizeof *m) : NULL;
+	if (!m)
+		return -ENOMEM;
+	*m = (struct map){.buf = buf,
+			  .size = size,
+			  .prot = prot,
+			  .offset = (uint64_t)offset,
+			  .entry = NO_ENTRY,
+			  .owner = process_pid()};
+	lock_take(&i->lock);
+	error = map_add(c, i, m);
+	lock_drop(&i->lock);
+	if (error < 0)
+		free(m);
+	return error < 0 ? error : offset;
+}
+
+off_t rsocket_iomap(int fd, void *buf, size_t size, int prot, int flags, off_t offset)
+{
+	struct conn *c;
+	off_t result;
+	int error;
+
+	(void)flags; /* none is defined */
+	if (fdtab_kind(fd) == FD_DGRAM)
+		return -EOPNOTSUPP;
+	if (fdtab_kind(fd) != FD_CONN)
+		return -EBADF;
+	if (offset == -1)
+		offset = (off_t)(uintptr_t)buf;
+	if ((prot & ~(PROT_READ | PROT_WRITE)) || size == 0 || offset < 0 || size > (size_t)INT64_MAX - (size_t)offset)
+		return -EINVAL;
+	error = memory_check(buf, size, prot);
+	if (error < 0)
+		return error;
+	c = conn_get(fd);
+	if (!c)
+		return -EBADF;
+	result = map_buffer(c, fd, buf, size, prot, offset);
+	conn_put(c);
+	return result;
+}
+
+/* The first map of BUF and SIZE goes. 0, -EINVAL no such map, -EBUSY the peer is still copying. Under the lock. */
+static int map_remove(struct iomap *i, const void *buf, size_t size)
+{
+	struct map **p = &i->maps, *m;
+
+	while (*p && ((*p)->buf != buf || (*p)->size != size || (*p)->owner != process_pid()))
+		p = &(*p)->next;
+	m = *p;
+	if (!m)
+		return -EINVAL;
+	if (m->entry != NO_ENTRY) {
+		retract(i, m);
+		m->leaving = 1;
+		if (!visits_end(i, m))
+			return -EBUSY;
+	} else if (m->prot && i->pending) {
+		i->pending--;
+	}
+	*p = m->next;
+	free(m);
+	return 0;
+}
+
+int rsocket_iounmap(int fd, void *buf, size_t size)
+{
+	struct conn *c;
+	struct iomap *i;
+	int error = -EINVAL;
+
+	if (fdtab_kind(fd) == FD_DGRAM)
+		return -EOPNOTSUPP;
+	c = fdtab_kind(fd) == FD_CONN ? conn_get(fd) : NULL;
+	if (!c)
+		return -EBADF;
+	i = load_acquire(&c->iomap);
+	if (i) {
+		lock_take(&i->lock);
+		error = map_remove(i, buf, size);
+		lock_drop(&i->lock);
+	}
+	conn_put(c);
+	return error;
+}
+
+/* --- the other side --- */
+
+/* What a table said of one map, read once. */
+struct found {
+	uint32_t entry, turn, prot, owner;
+	uint64_t offset, length, address, token_at, token[2];
+};
+
+/* Whether entry K of the peer's table is a map that has OFFSET. */
+static bool entry_read(const struct iomap *i, uint32_t k, uint64_t offset, struct found *f)
+{
+	const struct wire_map *e = &i->peer->map[k];
+
+	f->entry = k;
+	f->turn = load_acquire(&e->turn);
+	if (!(f->turn & 1))
+		return false;
+	f->prot = load_relaxed(&e->prot);
+	f->owner = load_relaxed(&e->owner);
+	f->offset = load_relaxed(&e->offset);
+	f->length = load_relaxed(&e->length);
+	f->address = load_relaxed(&e->address);
+	f->token_at = load_relaxed(&e->token_at);
+	f->token[0] = load_relaxed(&e->token[0]);
+	f->token[1] = load_relaxed(&e->token[1]);
+	full_barrier();
+	if (load_relaxed(&e->turn) != f->turn)
+		return false;
+	/* Nothing here may wrap, whoever wrote it. */
+	return offset >= f->offset && f->length <= INT64_MAX && offset - f->offset < f->length && f->owner > 0 &&
+	       f->owner <= INT_MAX && f->address <= UINT64_MAX - f->length;
+}
+
+static bool find(struct iomap *i, uint64_t offset, struct found *f)
+{
+	uint32_t last = load_relaxed(&i->last), high = load_acquire(&i->peer->high);
+
+	if (high > i->peer_count)
+		high = i->peer_count;
+	if (last < high && entry_read(i, last, offset, f))
+		return true;
+	for (uint32_t k = 0; k < high; k++)
+		if (entry_read(i, k, offset, f)) {
+			store_relaxed(&i->last, k);
+			return true;
+		}
+	return false;
+}
+
+/* Announces a visit to F's entry. The place to clear, or NULL: a hostile peer filled them all. */
+static uint64_t *visit_begin(struct iomap *i, const struct found *f)
+{
+	uint64_t mine = (uint64_t)process_pid() << 32 | (f->entry + 1), start = 0;
+
+	for (unsigned turn = 0;; turn++) {
+		for (int k = 0; k < WIRE_VISITORS; k++) {
+			uint64_t *place = &i->peer->visitor[k], visit = load_relaxed(place);
+
+			if (visit && turn > 100 && !process_lives((uint32_t)(visit >> 32)) &&
+			    compare_swap(place, &visit, 0))
+				visit = 0;
+			if (visit == 0 && compare_swap(place, &visit, mine))
+				return place;
+		}
+		if (turn == 0)
+			start = clock_monotonic();
+		else if (clock_monotonic() - start > VISIT_NS)
+			return NULL;
+		sys_call0(SYS_sched_yield);
+	}
+}
+
+static void visit_end(uint64_t *place)
+{
+	store_release(place, 0);
+}
+
+/* Whether F's owner still is the process that made the map, and lets us in. 0, or -errno. */
+static int owner_check(const struct found *f)
+{
+	uint64_t there[2];
+	struct iovec to = {there, sizeof there}, from = {(void *)(uintptr_t)f->token_at, sizeof there};
+	long n = sys_call6(SYS_process_vm_readv, f->owner, (long)&to, 1, (long)&from, 1, 0);
+
+	if (n == -EPERM || n == -ENOSYS)
+		return -EPERM;
+	return n == sizeof there && there[0] == f->token[0] && there[1] == f->token[1] ? 0 : -ECONNRESET;
+}
+
+/* One system call. The last byte goes last: who spins on it finds the others. Bytes or -errno. */
+static ssize_t copy(const struct found *f, char *buf, size_t size, uint64_t offset, bool write)
+{
+	char *there = (char *)(uintptr_t)(f->address + (offset - f->offset));
+	struct iovec here = {buf, size}, parts[2] = {{there, size - 1}, {there + size - 1, 1}};
+
+	return sys_call6(write ? SYS_process_vm_writev : SYS_process_vm_readv, f->owner, (long)&here, 1, (long)parts, 2,
+			 0);
+}
+
+/* Copies at most PIECE bytes between BUF and the peer's OFFSET. Bytes, or -errno: -EFAULT no such map, -EACCES not for this, -ESTALE it
+ * changed at this moment. */
+static ssize_t visit(struct iomap *i, char *buf, size_t size, uint64_t offset, bool write)
+{
+	struct found f;
+	uint64_t *place, left;
+	ssize_t n;
+
+	if (!find(i, offset, &f))
+		return -EFAULT;
+	if (!(f.prot & (write ? PROT_WRITE : PROT_READ)))
+		return -EACCES;
+	place = visit_begin(i, &f);
+	if (!place)
+		return -EBUSY;
+	if (load_acquire(&i->peer->map[f.entry].turn) != f.turn) {
+		visit_end(place);
+		return -ESTALE;
+	}
+	left = f.length - (offset - f.offset);
+	if (size > left)
+		size = (size_t)left;
+	if (size > PIECE)
+		size = PIECE;
+	n = owner_check(&f);
+	if (n == 0)
+		n = copy(&f, buf, size, offset, write);
+	visit_end(place);
+	if (n == -ESRCH)
+		return -ECONNRESET;
+	return n == 0 ? -EFAULT : n;
+}
+
+/* Before the first copy: the peer must have been found. 0 or -errno. */
+static int placement_ready(struct conn *c, int fd, bool nonblock)
+{
+	int error;
+
+	if (!rsocket_opened(c) || load_relaxed(&c->stats->reason) == REASON_LISTENING)
+		return -ENOTCONN;
+	if (load_relaxed(&c->shared->shut_send) && load_relaxed(&c->shared->shut_recv))
+		return -ECONNRESET;
+	if (!is_ready(c)) {
+		error = await_peer(c, fd, nonblock, FOUND_NS, is_ready);
+		if (error < 0)
+			return error;
+	}
+	if (is_ready(c))
+		return 0;
+	if (ended(c))
+		return -ECONNRESET;
+	if (load_relaxed(&c->never) && !is_attached(c))
+		return -EOPNOTSUPP;
+	return nonblock ? -EAGAIN : -ETIMEDOUT;
+}
+
+/* One piece, C's lock-free part. As visit(). */
+static ssize_t piece(struct conn *c, char *buf, size_t size, uint64_t offset, bool write)
+{
+	struct iomap *i = load_acquire(&c->iomap);
+	ssize_t n = -ESTALE;
+
+	if (!i || !i->own)
+		return ended(c) ? -ECONNRESET : -EFAULT;
+	/* Another user's process could show us the memory of a third one. */
+	if (i->peer_cred.uid != (uint32_t)sys_call0(SYS_geteuid))
+		return -EPERM;
+	for (int race = 0; n == -ESTALE && race < RACES_MAX; race++)
+		n = visit(i, buf, size, offset, write);
+	if (n == -ESTALE)
+		n = -EFAULT;
+	/* Its maps went with the connection. */
+	return n == -EFAULT && (load_acquire(&conn_peer(c)->closed) || ended(c)) ? -ECONNRESET : n;
+}
+
+static size_t place(int fd, char *buf, size_t size, off_t offset, int flags, bool write)
+{
+	struct conn *c;
+	uint32_t generation;
+	size_t done = 0;
+	ssize_t n;
+
+	if (fdtab_kind(fd) == FD_DGRAM)
+		return (size_t)-EOPNOTSUPP;
+	c = fdtab_kind(fd) == FD_CONN ? conn_get(fd) : NULL;
+	if (!c)
+		return (size_t)-EBADF;
+	generation = c->generation;
+	n = offset < 0 || size > (size_t)INT64_MAX - (size_t)offset ? -EINVAL : 0;
+	if (n == 0)
+		n = placement_ready(c, fd, load_relaxed(&c->shared->nonblock) || (flags & MSG_DONTWAIT));
+	while (n >= 0 && done < size) {
+		n = piece(c, buf + done, size - done, (uint64_t)offset + done, write);
+		if (n > 0) {
+			done += (size_t)n;
+			count_add(write ? &c->stats->shm_send_bytes : &c->stats->shm_recv_bytes, (uint64_t)n);
+		}
+		/* Signals come in between the pieces, and so may a close. */
+		conn_put(c);
+		critical_enter();
+		fetch_add(&c->users, 1);
+		if (n > 0 && done < size && (load_acquire(&c->generation) != generation || fdtab_conn(fd) != c))
+			n = -EBADF;
+	}
+	conn_put(c);
+	return done ? done : (size_t)n;
+}
+
+size_t rsocket_iowrite(int fd, const void *buf, size_t size, off_t offset, int flags)
+{
+	return place(fd, (char *)(uintptr_t)buf, size, offset, flags, true);
+}
+
+size_t rsocket_ioread(int fd, void *buf, size_t size, off_t offset, int flags)
+{
+	return place(fd, buf, size, offset, flags, false);
+}
