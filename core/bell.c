@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #define PAGE_SEALS F_SEAL_FUTURE_WRITE
@@ -67,7 +68,6 @@ struct bell_page *bell_page_own(int *error)
 			page->map = map;
 			page->fd = fd;
 			page->map->version = WIRE_VERSION;
-			kernel_random(page->map->family, sizeof page->map->family);
 			store_release(&page->map->magic, WIRE_MAGIC);
 			own_page = page;
 		}
@@ -76,27 +76,29 @@ struct bell_page *bell_page_own(int *error)
 	return page;
 }
 
-struct peer_bells *peer_bells_get(int fd, const uint64_t family[2])
+struct peer_bells *peer_bells_get(int fd)
 {
 	struct peer_bells *p;
+	struct stat st;
 	void *map;
 
+	if (fstat(fd, &st) < 0)
+		return NULL;
 	lock_take(&bell_lock);
 	for (p = peers; p; p = p->next)
-		if (p->family[0] == family[0] && p->family[1] == family[1])
+		if (p->dev == st.st_dev && p->ino == st.st_ino)
 			break;
 	if (p) {
 		p->refs++;
 	} else if (kernel_memory_map(fd, sizeof(struct wire_bells), PAGE_SEALS, PROT_READ, &map) == 0) {
 		const struct wire_bells *bells = map;
 
-		/* The page's own name counts, so that nobody can pose as a page that another peer is known by. */
-		if (load_acquire(&bells->magic) == WIRE_MAGIC && bells->version == WIRE_VERSION &&
-		    bells->family[0] == family[0] && bells->family[1] == family[1])
+		if (load_acquire(&bells->magic) == WIRE_MAGIC && bells->version == WIRE_VERSION)
 			p = calloc(1, sizeof *p);
 		if (p) {
 			p->map = bells;
-			memcpy(p->family, family, sizeof p->family);
+			p->dev = st.st_dev;
+			p->ino = st.st_ino;
 			p->refs = 1;
 			p->next = peers;
 			peers = p;

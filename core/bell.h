@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* A bell page of this process family: shared with forked siblings, read-only to peers. */
 struct bell_page {
@@ -18,7 +19,8 @@ struct bell_page {
 /* A page of a peer. */
 struct peer_bells {
 	const struct wire_bells *map;
-	uint64_t family[2];
+	dev_t dev; /* of the memfd, from the kernel: a name could be another peer's */
+	ino_t ino;
 	uint32_t refs;
 	uint32_t rung
 		[BELL_COUNT]; /* the turn for which we rang each bell last: once is enough, whichever connection it was for */
@@ -43,7 +45,7 @@ struct sleeper {
 struct bell_page *bell_page_own(int *error);
 
 /* Maps a peer's page from FD (not consumed), or finds it mapped. NULL: not a bell page, not sealed, or no memory. */
-struct peer_bells *peer_bells_get(int fd, const uint64_t family[2]);
+struct peer_bells *peer_bells_get(int fd);
 void peer_bells_put(struct peer_bells *peer);
 
 /* 0 or -errno. */

@@ -37,10 +37,10 @@ void readiness_forked(void)
 	thread_self.readiness = 0;
 }
 
-static struct link *link_new(struct bell_page *own, int bells_fd, const uint64_t family[2], int *error)
+static struct link *link_new(struct bell_page *own, int bells_fd, int *error)
 {
 	struct link *link = calloc(1, sizeof *link);
-	struct peer_bells *peer = link ? peer_bells_get(bells_fd, family) : NULL;
+	struct peer_bells *peer = link ? peer_bells_get(bells_fd) : NULL;
 	void *conns;
 
 	if (!peer) {
@@ -98,7 +98,7 @@ static bool slot_take(struct link *link, struct conn *c, uint32_t *slot)
 	return false;
 }
 
-struct link *link_grant(const uint64_t peer_process[2], struct bell_page *own, int bells_fd, const uint64_t family[2],
+struct link *link_grant(const uint64_t peer_process[2], pid_t peer_pid, struct bell_page *own, int bells_fd,
 			struct conn *c, uint32_t *slot, int *error)
 {
 	struct link *link;
@@ -106,12 +106,12 @@ struct link *link_grant(const uint64_t peer_process[2], struct bell_page *own, i
 
 	for (link = links; link; link = link->next)
 		if (link->fd >= 0 && link->own == own && link->owner_pid == kernel_getpid() &&
-		    link->peer_process[0] == peer_process[0] && link->peer_process[1] == peer_process[1] &&
-		    link->refs < LINK_SLOTS && slot_take(link, c, slot)) {
+		    link->peer_pid == peer_pid && link->peer_process[0] == peer_process[0] &&
+		    link->peer_process[1] == peer_process[1] && link->refs < LINK_SLOTS && slot_take(link, c, slot)) {
 			link->refs++;
 			return link;
 		}
-	link = link_new(own, bells_fd, family, error);
+	link = link_new(own, bells_fd, error);
 	if (!link)
 		return NULL;
 	*error = kernel_memory_new("rsocket-link", sizeof(struct wire_link), 0, &link->fd, &map);
@@ -126,14 +126,15 @@ struct link *link_grant(const uint64_t peer_process[2], struct bell_page *own, i
 	link->map->magic = WIRE_MAGIC;
 	kernel_random(link->id, sizeof link->id);
 	memcpy(link->peer_process, peer_process, sizeof link->peer_process);
+	link->peer_pid = peer_pid;
 	slot_take(link, c, slot);
 	link->refs = 1;
 	link_add(link);
 	return link;
 }
 
-struct link *link_join(const uint64_t id[2], int fd, struct bell_page *own, int bells_fd, const uint64_t family[2],
-		       struct conn *c, uint32_t slot, int *error)
+struct link *link_join(const uint64_t id[2], int fd, struct bell_page *own, int bells_fd, struct conn *c, uint32_t slot,
+		       int *error)
 {
 	struct link *link;
 	void *map;
@@ -147,7 +148,7 @@ struct link *link_join(const uint64_t id[2], int fd, struct bell_page *own, int 
 		    link->id[1] == id[1])
 			break;
 	if (!link) {
-		link = link_new(own, bells_fd, family, error);
+		link = link_new(own, bells_fd, error);
 		if (!link)
 			return NULL;
 		*error = kernel_memory_map(fd, sizeof(struct wire_link), 0, PROT_READ | PROT_WRITE, &map);

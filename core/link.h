@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct conn;
 
@@ -14,6 +15,7 @@ struct link {
 	struct wire_link *map;
 	uint64_t id[2];
 	uint64_t peer_process[2];
+	pid_t peer_pid; /* as the kernel has it: a name could be another peer's */
 	int side;
 	int fd;             /* listener side, while later connections may be added; else -1 */
 	uint32_t owner_pid; /* the process that drains it; forked children look at each connection instead */
@@ -31,14 +33,14 @@ void readiness_drop(void);
 void readiness_forked(void); /* in a forked child: nobody holds it */
 extern struct link *links;
 
-/* Listener side: a link to PEER_PROCESS with a free slot, found or made; its reference is the caller's. *SLOT is taken for C.
+/* Listener side: a link to PEER_PROCESS, which the kernel knows as PEER_PID, with a free slot, found or made; its reference is the caller's. *SLOT is taken for C.
  * NULL and *ERROR. The caller holds the readiness lock. */
-struct link *link_grant(const uint64_t peer_process[2], struct bell_page *own, int bells_fd, const uint64_t family[2],
+struct link *link_grant(const uint64_t peer_process[2], pid_t peer_pid, struct bell_page *own, int bells_fd,
 			struct conn *c, uint32_t *slot, int *error);
 
 /* Connector side: the link ID, found or mapped from FD; SLOT becomes C's. The caller holds the readiness lock. */
-struct link *link_join(const uint64_t id[2], int fd, struct bell_page *own, int bells_fd, const uint64_t family[2],
-		       struct conn *c, uint32_t slot, int *error);
+struct link *link_join(const uint64_t id[2], int fd, struct bell_page *own, int bells_fd, struct conn *c, uint32_t slot,
+		       int *error);
 
 /* Gives SLOT back and drops the reference. The caller holds the readiness lock. */
 void link_put(struct link *link, uint32_t slot, struct conn *c);
