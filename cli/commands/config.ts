@@ -5,8 +5,10 @@ import {explainCommand} from './config/explain.js';
 import {diffCommand, exportCommand, importCommand} from './config/export.js';
 import {getCommand} from './config/get.js';
 import {listCommand} from './config/list.js';
+import {rulesCommand} from './config/rules.js';
 import {setCommand, unsetCommand} from './config/set.js';
 import {validateCommand} from './config/validate.js';
+import {watchCommand} from './config/watch.js';
 
 export const configTool: Tool = {
 	name: 'rsconfig',
@@ -16,7 +18,8 @@ export const configTool: Tool = {
 		dir: {type: 'string', requiresArg: true, describe: 'Directory of settings instead of /etc/rdma/rsocket'},
 	},
 	commands: [
-		listCommand, getCommand, explainCommand, setCommand, unsetCommand, applyCommand, profilesCommand, validateCommand, diffCommand, exportCommand, importCommand,
+		listCommand, getCommand, explainCommand, setCommand, unsetCommand, applyCommand, profilesCommand, validateCommand, watchCommand, diffCommand, exportCommand,
+		importCommand, rulesCommand,
 	],
 	exitCodes: [
 		[0, 'Done; nothing was found wrong.'],
