@@ -58,12 +58,20 @@ struct kernel_action {
 	uint64_t mask;
 };
 
+/* Those of instructions interrupt no call, and who catches them seldom says SA_RESTART. */
+static bool by_instruction(int signal)
+{
+	return signal == SIGSEGV || signal == SIGBUS || signal == SIGFPE || signal == SIGILL || signal == SIGTRAP ||
+	       signal == SIGSYS || signal == SIGABRT;
+}
+
 bool thread_handlers_restart(void)
 {
 	for (int signal = 1; signal < NSIG; signal++) {
 		struct kernel_action action;
 
-		if (sys_call4(SYS_rt_sigaction, signal, NULL, &action, sizeof action.mask) == 0 &&
+		if (!by_instruction(signal) &&
+		    sys_call4(SYS_rt_sigaction, signal, NULL, &action, sizeof action.mask) == 0 &&
 		    action.handler != SIG_DFL && action.handler != SIG_IGN && !(action.flags & SA_RESTART))
 			return false;
 	}
