@@ -7,6 +7,7 @@
 #include "kernel.h"
 #include "poll.h"
 #include "process.h"
+#include "stream.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -132,12 +133,14 @@ static void note_seen(struct reg *r)
 static uint32_t news_of(struct reg *r)
 {
 	struct conn *c = r->conn;
+	uint32_t lowat = load_relaxed(&c->shared->recv_lowat);
 	uint64_t tail = load_acquire(&conn_peer(c)->tail), changed = tail ^ r->seen_tail;
 	uint32_t calls = load_acquire(&c->shared->room_calls), news = 0;
 
 	if ((changed & TAIL_FLAGS) && !(r->ended & EPOLLHUP))
 		return ~0u;
-	if (changed & ~TAIL_FLAGS)
+	/* Below the low-water mark the kernel wakes nobody. */
+	if ((changed & ~TAIL_FLAGS) && (lowat <= 1 || stream_readable(c) >= lowat))
 		news |= EPOLLIN | EPOLLRDNORM;
 	if (calls != r->seen_room && !load_acquire(&conn_own(c)->want_space)) {
 		r->seen_room = calls;

@@ -138,8 +138,8 @@ static void start_again(struct ring *r, uint64_t tail, uint64_t used)
 		store_relaxed(r->populated, have); /* locked memory stays */
 }
 
-/* The producer's view: *TAIL, data offset *OFFSET of it, and room (> 0); or an error. */
-static ssize_t producer_room(struct ring *r, uint64_t *tail, uint64_t *offset)
+/* The producer's view: *TAIL, data offset *OFFSET of it, and room (> 0; at least WANTED, if there is so much); or an error. */
+static ssize_t producer_room(struct ring *r, size_t wanted, uint64_t *tail, uint64_t *offset)
 {
 	uint64_t t = load_relaxed(&r->out->tail), used, mask = r->capacity - 1;
 
@@ -147,7 +147,7 @@ static ssize_t producer_room(struct ring *r, uint64_t *tail, uint64_t *offset)
 		return tail_error(t);
 	*offset = (t - load_relaxed(&r->out->base)) & mask;
 	used = t - r->seen;
-	if (used >= r->capacity || (*offset >= RING_HOT && t - r->checked >= WIRE_PAGE)) {
+	if (used > r->capacity || r->capacity - used < wanted || (*offset >= RING_HOT && t - r->checked >= WIRE_PAGE)) {
 		r->seen = load_acquire(&r->in->head);
 		r->checked = t;
 		used = t - r->seen;
@@ -177,7 +177,7 @@ ssize_t ring_push(struct ring *r, struct iov_walk *from)
 {
 	struct iov_walk walk = *from;
 	uint64_t tail, offset;
-	ssize_t room = producer_room(r, &tail, &offset);
+	ssize_t room = producer_room(r, from->left < RING_CHUNK ? from->left : RING_CHUNK, &tail, &offset);
 	size_t size, first;
 	int error;
 
@@ -203,7 +203,7 @@ ssize_t ring_push(struct ring *r, struct iov_walk *from)
 void *ring_reserve(struct ring *r, size_t *size, int *error)
 {
 	uint64_t tail, offset;
-	ssize_t room = producer_room(r, &tail, &offset);
+	ssize_t room = producer_room(r, 1, &tail, &offset);
 
 	if (room < 0) {
 		*error = (int)room;

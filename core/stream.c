@@ -353,6 +353,9 @@ static ssize_t pull(struct conn *c, struct iov_walk *to, int flags, bool started
 			stream_settle_returned(c);
 			continue;
 		}
+		/* At X already: TCP may only have an error left, and that comes after the ring. */
+		if (stage == STAGE_MOVING && stream_settle(c))
+			continue;
 		/* Also on TCP, where a consent was put off while we were on our way: it may be tried again at any moment. */
 		if (started && only_error_left(c))
 			n = 0;
