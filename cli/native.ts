@@ -60,6 +60,65 @@ export type ConnectionRecord = {
 	readonly program: string;
 };
 
+/** Sums over connections: bytes, calls that moved some, sleeps in the kernel, waits that a spin ended. */
+export type Totals = {
+	readonly connections: number;
+	readonly promoted: number;
+	readonly recvBytes: number;
+	readonly sendBytes: number;
+	readonly recvCalls: number;
+	readonly sendCalls: number;
+	readonly shmRecvBytes: number;
+	readonly shmSendBytes: number;
+	readonly sleeps: number;
+	readonly spins: number;
+};
+
+/** `struct stats_area`: what stands before the records that a living process shows; offsets and sizes in bytes. */
+export type AreaHead = {
+	/** As the process itself knows it. */
+	readonly pid: number;
+	readonly program: string;
+	readonly startedNs: bigint;
+	readonly recordsOffset: number;
+	readonly recordsSize: number;
+	readonly traceOffset: number;
+	readonly traceSize: number;
+	/** Connections that found no room. */
+	readonly dropped: number;
+	/** The files that have the records, or the trace, instead; or empty. */
+	readonly report: string;
+	readonly trace: string;
+	readonly ended: Totals;
+};
+
+/** `struct trace_event`. */
+export type TraceEvent = {
+	/** Counted from 1. */
+	readonly number: number;
+	readonly timeNs: bigint;
+	readonly openedNs: bigint;
+	readonly kind: 'opened' | 'reason' | 'send-shm' | 'recv-shm' | 'send-returned' | 'recv-returned' | 'error' | 'reset' | 'closed' | 'unknown';
+	/** An index into `reasons()`. */
+	readonly reason: number;
+	readonly pid: number;
+	readonly fd: number;
+	/** The name of an errno, or empty. */
+	readonly error: string;
+	readonly value: number;
+	readonly localPort: number;
+	readonly peerPort: number;
+};
+
+/** `struct trace_ring`: the last events, oldest first, of `total`. */
+export type Trace = {
+	readonly pid: number;
+	readonly program: string;
+	readonly startedNs: bigint;
+	readonly total: number;
+	readonly events: readonly TraceEvent[];
+};
+
 /** What the caller of rsrun gave it, and Node changed before any of our code ran. */
 export type Inherited = {
 	readonly ignoredSignals: readonly number[];
@@ -107,6 +166,13 @@ export type Native = {
 	statsCreate(path: Raw, capacity: number): void;
 	/** Up to `capacity` connections, and how many found no room in the file. */
 	statsRead(path: Raw, capacity: number): {connections: ConnectionRecord[]; dropped: number};
+	readonly statsLayout: {readonly areaName: string; readonly areaSize: number; readonly headSize: number; readonly traceSize: number};
+	/** Undefined: these are not the first bytes of an area. */
+	areaHead(bytes: Uint8Array): AreaHead | undefined;
+	/** Those in use. */
+	areaRecords(bytes: Uint8Array): ConnectionRecord[];
+	/** Undefined: these bytes are no trace. */
+	traceRead(bytes: Uint8Array): Trace | undefined;
 	hasCapabilities(path: Raw): boolean;
 	/** Replaces this process. Returns only by throwing an Error with `code`. */
 	execve(path: Raw, argv: readonly Raw[], env: readonly Raw[], inherited: Inherited): never;

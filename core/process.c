@@ -9,6 +9,7 @@
 #include "lock.h"
 #include "log.h"
 #include "stats.h"
+#include "trace.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -109,4 +110,5 @@ void process_init(void)
 	renew();
 	settings_load(warn);
 	stats_init();
+	trace_init();
 }

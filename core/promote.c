@@ -10,6 +10,7 @@
 #include "log.h"
 #include "process.h"
 #include "rendezvous.h"
+#include "trace.h"
 
 #include <errno.h>
 #include <linux/sockios.h>
@@ -396,6 +397,7 @@ bool promote_commit(struct conn *c)
 	full_barrier();
 	epoll_convert(c);
 	store_relaxed(&c->stats->send_transport, TRANSPORT_SHM);
+	trace_add(c, TRACE_SEND_SHM, 0, x);
 	promoted(c);
 	epoll_sync(c);
 	thread_wake_pollers();
@@ -414,6 +416,7 @@ void promote_return_send(struct conn *c, enum reason reason)
 	ring_end(&c->send_ring, TAIL_CLOSED);
 	store_release(&c->shared->send_stage, STAGE_RETURNED);
 	store_relaxed(&c->stats->send_transport, TRANSPORT_TCP);
+	trace_add(c, TRACE_SEND_RETURNED, 0, 0);
 	conn_notify(c);
 	epoll_sync(c);
 }
@@ -445,6 +448,7 @@ int promote_return(struct conn *c, enum reason reason)
 			/* What TCP still holds from before X comes first, and what comes next follows it there. */
 			store_release(&c->shared->recv_stage, STAGE_RETURNED);
 			store_relaxed(&c->stats->recv_transport, TRANSPORT_TCP);
+			trace_add(c, TRACE_RECV_RETURNED, 0, 0);
 		}
 		conn_notify(c);
 	}

@@ -1,4 +1,5 @@
 /* The connection object: birth, holders, death. */
+#include "area.h"
 #include "conn.h"
 #include "epoll.h"
 #include "fdtab.h"
@@ -176,10 +177,18 @@ void conn_opened(struct conn *c)
 
 	if (c->stats->state != STATS_FREE)
 		return;
+	critical_enter();
+	lock_take(&fdtab_lock);
+	area_prepare();
 	record = stats_conn_new();
+	if (!record)
+		record = area_conn_new();
+	lock_drop(&fdtab_lock);
 	if (record)
 		store_release(&c->stats, record);
 	stats_conn_open(c->stats, conn_fd(c), (int)c->accepted);
+	trace_add(c, TRACE_OPENED, 0, c->accepted);
+	critical_exit();
 }
 
 struct conn *conn_get(int fd)
@@ -283,6 +292,7 @@ void conn_reason(struct conn *c, enum reason reason)
 	if (load_relaxed(&c->stats->reason) == reason)
 		return;
 	store_relaxed(&c->stats->reason, reason);
+	trace_add(c, TRACE_REASON, 0, 0);
 	log_at(LOG_DEBUG, "descriptor %d: %s", conn_fd(c), reason_table[reason].code);
 }
 
@@ -350,6 +360,7 @@ void conn_reset(struct conn *c, enum reason reason)
 	if (load_relaxed(&c->never) && load_relaxed(&c->stats->reason) == reason)
 		return;
 	conn_never(c, reason);
+	trace_add(c, TRACE_RESET, 0, 0);
 	log_at(LOG_WARN, "descriptor %d: connection reset: %s", conn_fd(c), reason_table[reason].text);
 	/* Connecting to nothing aborts a TCP connection at once: RST to the peer, the descriptor stays. */
 	kernel_setsockopt(conn_fd(c), SOL_SOCKET, SO_LINGER, &now, sizeof now);
@@ -401,8 +412,11 @@ int conn_note_end(struct conn *c, int revents, bool asked)
 int conn_error(struct conn *c, int error)
 {
 	/* TCP says EPIPE of a reset after a FIN; for bytes that nobody read it would have been ECONNRESET, without a FIN. */
-	return error == EPIPE && load_relaxed(&c->shared->probed) && !load_relaxed(&conn_peer(c)->closed) ? ECONNRESET
-													  : error;
+	if (error == EPIPE && load_relaxed(&c->shared->probed) && !load_relaxed(&conn_peer(c)->closed))
+		error = ECONNRESET;
+	if (error && error != EAGAIN && error != EINTR)
+		trace_add(c, TRACE_ERROR, error, 0);
+	return error;
 }
 
 /* What the peer must learn when the last holder lets go. Nothing here blocks. */
@@ -438,6 +452,24 @@ static void account_end(struct conn *c)
 		store_relaxed(&c->stats->reason, REASON_PEER_ABSENT);
 	store_relaxed(&c->stats->closed_ns, clock_realtime());
 	store_release(&c->stats->state, STATS_CLOSED);
+	if (load_relaxed(&c->stats->opened_ns)) {
+		area_account(c->stats);
+		trace_add(c, TRACE_CLOSED, 0,
+			  load_relaxed(&c->stats->recv_bytes) + load_relaxed(&c->stats->send_bytes));
+	}
+}
+
+/* Siblings hold on: the record names one of them. */
+static void account_leave(struct conn *c)
+{
+	uint32_t me = process_pid();
+
+	for (int i = 0; i < HOLDERS && load_relaxed(&c->stats->pid) == me; i++) {
+		uint32_t pid = load_relaxed(&c->shared->holder[i]);
+
+		if (pid && pid != me && !(pid & HOLDER_PENDING))
+			store_relaxed(&c->stats->pid, pid);
+	}
 }
 
 static void conn_recycle(struct conn *c)
@@ -455,6 +487,7 @@ static void conn_recycle(struct conn *c)
 	}
 	lock_take(&fdtab_lock);
 	store_release(&c->generation, c->generation + 1);
+	area_conn_free(c->stats);
 	if (shared_unused(shared) && free_shared.count < sizeof free_shared.slot / sizeof *free_shared.slot)
 		free_shared.slot[free_shared.count++] = shared;
 	else
@@ -474,8 +507,10 @@ static void conn_end(struct conn *c)
 	sole = conn_sole_holder(c);
 	if (sole)
 		publish_end(c);
-	if (sole || c->stats != &c->shared->stats)
+	if (sole)
 		account_end(c);
+	else
+		account_leave(c);
 	conn_release(c, process_pid());
 	thread_wake_waiters(c);
 	/* Sections are short and never sleep; a second is for a thread that a debugger stopped. Then the memory is left behind. */
@@ -557,6 +592,8 @@ static void end_at_exit(struct conn *c, void *unused)
 	if (conn_sole_holder(c)) {
 		publish_end(c);
 		account_end(c);
+	} else {
+		account_leave(c);
 	}
 	conn_release(c, process_pid());
 }
@@ -639,6 +676,7 @@ void conn_fork_child(void)
 	shared_chunk_count = 0;
 	free_shared.count = 0;
 	stray_shared = 0;
+	area_forked();
 	conn_each(forget_in_child, &pid);
 	fork_unlock();
 }

@@ -13,6 +13,7 @@
 #include "sys.h"
 
 static struct stats_file *report;
+static char report_path[256];
 
 static size_t report_size(uint32_t capacity)
 {
@@ -119,10 +120,17 @@ void stats_init(void)
 
 	if (!report && path && *path) {
 		report = report_map(path);
-		if (report)
+		if (report) {
 			fetch_add(&report->processes, 1);
+			strncpy(report_path, path, sizeof report_path - 1);
+		}
 	}
 	errno = errno_before;
+}
+
+const char *stats_report_path(void)
+{
+	return report ? report_path : NULL;
 }
 
 struct stats_conn *stats_conn_new(void)

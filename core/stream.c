@@ -9,6 +9,7 @@
 #include "poll.h"
 #include "process.h"
 #include "promote.h"
+#include "trace.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -264,6 +265,7 @@ bool stream_settle(struct conn *c)
 	}
 	if (compare_swap(&c->shared->recv_stage, &moving, STAGE_RING)) {
 		store_relaxed(&c->stats->recv_transport, TRANSPORT_SHM);
+		trace_add(c, TRACE_RECV_SHM, 0, position);
 		conn_reason(c, REASON_PROMOTED);
 		if (!load_relaxed(&c->stats->promoted_ns))
 			store_relaxed(&c->stats->promoted_ns, clock_realtime());
@@ -278,6 +280,7 @@ void stream_settle_returned(struct conn *c)
 
 	if (compare_swap(&c->shared->recv_stage, &ring, STAGE_RETURNED)) {
 		store_relaxed(&c->stats->recv_transport, TRANSPORT_TCP);
+		trace_add(c, TRACE_RECV_RETURNED, 0, 0);
 		conn_never(c, load_relaxed(&c->never) ? (enum reason)c->stats->reason : REASON_RETURNED_PASSED);
 		epoll_sync(c);
 	}

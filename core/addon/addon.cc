@@ -8,8 +8,9 @@
 #include <sys/xattr.h>
 #include <vector>
 
-#include "launch.h"
 #include "config_export.h"
+#include "launch.h"
+#include "stats_export.h"
 
 #define _Static_assert static_assert
 extern "C" {
@@ -206,37 +207,6 @@ Napi::Value verbs_devices(const Napi::CallbackInfo &info)
 	return result;
 }
 
-Napi::Object connection_new(Napi::Env env, const struct stats_conn &conn)
-{
-	Napi::Object row = Napi::Object::New(env);
-
-	row.Set("state", conn.state);
-	row.Set("pid", conn.pid);
-	row.Set("fd", conn.fd);
-	row.Set("reason", conn.reason);
-	row.Set("sendTransport", conn.send_transport);
-	row.Set("recvTransport", conn.recv_transport);
-	row.Set("family", conn.family);
-	row.Set("accepted", conn.accepted != 0);
-	row.Set("localPort", conn.local_port);
-	row.Set("peerPort", conn.peer_port);
-	row.Set("localAddr", Napi::Buffer<uint8_t>::Copy(env, conn.local_addr, sizeof(conn.local_addr)));
-	row.Set("peerAddr", Napi::Buffer<uint8_t>::Copy(env, conn.peer_addr, sizeof(conn.peer_addr)));
-	row.Set("openedNs", Napi::BigInt::New(env, conn.opened_ns));
-	row.Set("promotedNs", Napi::BigInt::New(env, conn.promoted_ns));
-	row.Set("closedNs", Napi::BigInt::New(env, conn.closed_ns));
-	row.Set("recvBytes", static_cast<double>(conn.recv_bytes));
-	row.Set("sendBytes", static_cast<double>(conn.send_bytes));
-	row.Set("recvCalls", static_cast<double>(conn.recv_calls));
-	row.Set("sendCalls", static_cast<double>(conn.send_calls));
-	row.Set("shmRecvBytes", static_cast<double>(conn.shm_recv_bytes));
-	row.Set("shmSendBytes", static_cast<double>(conn.shm_send_bytes));
-	row.Set("sleeps", static_cast<double>(conn.sleeps));
-	row.Set("spins", static_cast<double>(conn.spins));
-	row.Set("program", std::string(conn.program, strnlen(conn.program, sizeof(conn.program))));
-	return row;
-}
-
 /* (path, capacity) */
 void stats_create(const Napi::CallbackInfo &info)
 {
@@ -257,7 +227,7 @@ Napi::Value stats_read(const Napi::CallbackInfo &info)
 		throw system_error(info.Env(), static_cast<int>(count), "stats_file_read");
 	Napi::Array connections = Napi::Array::New(info.Env(), static_cast<size_t>(count));
 	for (uint32_t i = 0; i < count; i++)
-		connections.Set(i, connection_new(info.Env(), records[i]));
+		connections.Set(i, stats_connection_new(info.Env(), records[i]));
 	Napi::Object report = Napi::Object::New(info.Env());
 	report.Set("connections", connections);
 	report.Set("dropped", dropped);
@@ -332,6 +302,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports)
 	exports.Set("relayEnd", Napi::Function::New(env, relay_end));
 	exports.Set("die", Napi::Function::New(env, die));
 	config_export(env, exports);
+	stats_export(env, exports);
 	return exports;
 }
 
