@@ -255,6 +255,15 @@ static void run_epoll_wait(struct driver *driver, const struct op *op, struct re
 		record->ret = epoll_pwait2(set, events, 2 * TOKENS, &precise, NULL);
 	for (int i = 0; i < record->ret; i++)
 		record->aux[events[i].data.u32 % TOKENS] |= events[i].events | 1u << 31;
+	for (int i = 0; i < TOKENS; i++) {
+		uint32_t *told = &driver->told[op->set][i];
+
+		if (!driver->edge[op->set][i] || !record->aux[i])
+			continue;
+		if (record->aux[i] == *told && (*told & EPOLLHUP))
+			record->again |= 1 << i;
+		*told = record->aux[i];
+	}
 }
 
 static void run_close(struct driver *driver, const struct op *op, int fd, struct record *record)
@@ -390,8 +399,10 @@ static void run_epoll_ctl(struct driver *driver, const struct op *op, int fd, st
 	struct epoll_event event = {.events = op->events, .data.u32 = op->end * SLOTS + op->slot};
 
 	record->ret = epoll_ctl(driver->sets[op->set], op->call, fd, &event);
-	if (record->ret == 0)
-		driver->edge[op->set][event.data.u32] = (op->events & EPOLLET) && !(op->events & EPOLLONESHOT);
+	if (record->ret < 0)
+		return;
+	driver->told[op->set][event.data.u32] = 0;
+	driver->edge[op->set][event.data.u32] = (op->events & EPOLLET) && !(op->events & EPOLLONESHOT);
 }
 
 static void run_query(const struct op *op, int fd, struct record *record)

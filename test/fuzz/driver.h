@@ -19,6 +19,7 @@ struct record {
 	uint8_t sigpipe; /* SIGPIPEs that came */
 	uint8_t early;   /* EAGAIN long before the receive timeout */
 	uint8_t spoiled; /* memory behind the bytes received was written */
+	uint8_t again; /* epoll_wait: a bit a descriptor whose edge says the end that the one before said: need not come */
 	uint8_t moving; /* epoll_wait: a bit a descriptor that is watched on edges and was being promoted: not compared */
 };
 
@@ -62,9 +63,10 @@ struct driver {
 	int fds[2][SLOTS]; /* -1: never open */
 	bool open[2][SLOTS];
 	int sets[SETS];
-	bool edge[SETS][TOKENS]; /* watched on edges, not for one shot */
-	uint8_t moving[SETS];    /* the ends, a bit each, that were not wholly promoted at the last wait on the set */
-	int turn;                /* whose turn it is (two processes) */
+	bool edge[SETS][TOKENS];     /* watched on edges, not for one shot */
+	uint32_t told[SETS][TOKENS]; /* what the last edge said */
+	uint8_t moving[SETS]; /* the ends, a bit each, that were not wholly promoted at the last wait on the set */
+	int turn;             /* whose turn it is (two processes) */
 	int token_read;
 	int token_write;
 };

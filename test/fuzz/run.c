@@ -152,7 +152,8 @@ int run_driver(const char *plan_path, const char *log_path)
 	return 0;
 }
 
-/* A promotion may show a watcher on edges what it was told already: those events of B that A has not are taken out. */
+/* A promotion may show a watcher on edges what it was told already: those events of B that A has not are taken out; so are
+ * those of A that tell an end once more. */
 static bool same_record(const struct record *a, const struct record *b)
 {
 	struct record left = *a, right = *b;
@@ -161,8 +162,11 @@ static bool same_record(const struct record *a, const struct record *b)
 		if ((right.moving >> i & 1) && right.aux[i] && !left.aux[i] && right.ret > 0) {
 			right.aux[i] = 0;
 			right.ret--;
+		} else if ((left.again >> i & 1) && left.aux[i] && !right.aux[i] && left.ret > 0) {
+			left.aux[i] = 0;
+			left.ret--;
 		}
-	left.moving = right.moving = 0;
+	left.moving = right.moving = left.again = right.again = 0;
 	return memcmp(&left, &right, sizeof(left)) == 0;
 }
 
