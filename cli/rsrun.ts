@@ -10,7 +10,7 @@ import {fromRaw} from './control/raw.js';
 import {writeFully} from './control/write-fully.js';
 import {loadNative, type ExitStatus, type Native} from './native.js';
 
-function main(native: Native): ExitStatus {
+async function main(native: Native): Promise<ExitStatus> {
 	const own = readOwnProcess();
 	const parsed = parseRun(own.args.map(argument => fromRaw(argument)), native, packageVersion());
 	if ('output' in parsed) {
@@ -28,7 +28,7 @@ function packageVersion(): string {
 
 try {
 	const native = loadNative();
-	const status = main(native);
+	const status = await main(native);
 	if ('signal' in status) {
 		native.die(status.signal);
 		process.exit(128 + status.signal);

@@ -16,6 +16,9 @@ export type RunOptions = {
 	/** Checked; what --transport and --log-level say stands last. */
 	readonly settings: readonly string[];
 	readonly configDirectory: string | undefined;
+	/** As `rsconfig profiles` names it, or a file. */
+	readonly profile: string | undefined;
+	readonly rulesFile: string | undefined;
 	readonly report: ReportTarget | undefined;
 	readonly isDryRun: boolean;
 	/** How many of the last arguments are the command. */
@@ -31,6 +34,7 @@ const examples: Array<[string, string]> = [
 	['$0 --report -- ./app', 'says at the end what carried each connection, and why'],
 	['$0 --report=json:report.json -- ./app', 'the same for programs'],
 	['$0 --set polling_time=0 -- ./app', 'never spins: least processor time'],
+	['$0 --profile latency -- ./app', 'a set of settings for one purpose; rsconfig profiles lists them'],
 	['$0 --transport tcp -- ./app', 'everything as without the toolkit'],
 	['$0 --dry-run -- ./app', 'shows what would be started, and how'],
 ];
@@ -49,6 +53,8 @@ export function parseRun(args: readonly string[], native: Native, version: strin
 		.option('set', {
 			type: 'string', array: false, requiresArg: true, describe: 'Gives a setting (key=value) a value; may be repeated',
 		})
+		.option('profile', {type: 'string', requiresArg: true, describe: 'Gives settings the values of a profile, or of a file like one; --set is stronger'})
+		.option('rules', {type: 'string', requiresArg: true, describe: 'Obeys this file of rules instead of the one that is installed'})
 		.option('config-dir', {type: 'string', requiresArg: true, describe: 'Directory of settings instead of /etc/rdma/rsocket'})
 		.option('report', {type: 'string', describe: 'At exit tells what carried each connection: to standard error, to FILE (--report=FILE), or as JSON (--report=json:FILE)'})
 		.option('log-level', {choices: enumNames(options, 'log_level'), requiresArg: true, describe: 'What the library writes to standard error'})
@@ -86,6 +92,8 @@ export function parseRun(args: readonly string[], native: Native, version: strin
 			...list(argv['log-level']).map(name => `log_level=${name}`),
 		],
 		configDirectory: list(argv['config-dir']).at(-1),
+		profile: list(argv.profile).at(-1),
+		rulesFile: list(argv.rules).at(-1),
 		report: parseReport(list(argv.report).at(-1)),
 		isDryRun: argv['dry-run'] !== undefined,
 		commandLength: argv._.length,
@@ -99,11 +107,13 @@ type ParsedArgv = {
 	readonly transport?: string | readonly string[];
 	readonly 'log-level'?: string | readonly string[];
 	readonly 'config-dir'?: string | readonly string[];
+	readonly profile?: string | readonly string[];
+	readonly rules?: string | readonly string[];
 	readonly report?: string | readonly string[];
 	readonly 'dry-run'?: boolean | readonly boolean[];
 };
 
-const optionNames = ['transport', 'set', 'config-dir', 'report', 'log-level', 'dry-run', 'help', 'version'];
+const optionNames = ['transport', 'set', 'profile', 'rules', 'config-dir', 'report', 'log-level', 'dry-run', 'help', 'version'];
 
 function list(value: string | readonly string[] | undefined): readonly string[] {
 	return typeof value === 'string' ? [value] : value ?? [];

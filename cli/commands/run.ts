@@ -24,7 +24,8 @@ import {type ReportTarget, type RunOptions} from './parse-run.js';
 const terminalRowsMax = 100;
 
 /** Returns only after --dry-run and --report. */
-export function run(options: RunOptions, own: OwnProcess, native: Native): ExitStatus {
+export async function run(parsed: RunOptions, own: OwnProcess, native: Native): Promise<ExitStatus> {
+	const options = await resolveFiles(parsed, native);
 	checkFile(preloadLibrary, 'isFile', {code: 'not-built', remedy: 'Run npm run build.'});
 	if (options.configDirectory !== undefined) {
 		checkFile(options.configDirectory, 'isDirectory', {code: 'config-dir', remedy: 'Give a directory that holds one file a setting.'});
@@ -51,6 +52,24 @@ export function run(options: RunOptions, own: OwnProcess, native: Native): ExitS
 	return replaceProcess({...launch, environment: prepare(own, options, obstacle, undefined)}, native);
 }
 
+/** What is started: everything but the command line is resolved. */
+type Resolved = RunOptions & {readonly rules: string | undefined};
+
+/** The modules that read profiles and rules cost more time than all the rest of a start: they are loaded when asked for. */
+async function resolveFiles(options: RunOptions, native: Native): Promise<Resolved> {
+	const {profile, rulesFile, settings} = options;
+	if (profile === undefined && rulesFile === undefined) {
+		return {...options, rules: undefined};
+	}
+
+	const {profileSettings, rulesVariable} = await import('../control/launch-files.js');
+	return {
+		...options,
+		settings: [...profile === undefined ? [] : profileSettings(profile, native), ...settings],
+		rules: rulesFile === undefined ? undefined : rulesVariable(rulesFile, native),
+	};
+}
+
 function checkFile(file: string, test: 'isFile' | 'isDirectory', details: {code: string; remedy: string}): void {
 	if (!statSync(file, {throwIfNoEntry: false})?.[test]()) {
 		throw new CliError(`${file} is not a ${test === 'isFile' ? 'file' : 'directory'}`, details);
@@ -74,13 +93,14 @@ function systemOf(own: OwnProcess, native: Native): System {
 }
 
 /** Where the library cannot work it is not preloaded either: musl's linker would refuse to start the program. */
-function prepare(own: OwnProcess, options: RunOptions, obstacle: Obstacle | undefined, reportPath: string | undefined): Environment {
+function prepare(own: OwnProcess, options: Resolved, obstacle: Obstacle | undefined, reportPath: string | undefined): Environment {
 	const environment = new Environment(own.environment.toList());
 	if (!obstacle) {
 		prepareEnvironment(environment, {
 			library: preloadLibrary,
 			settings: options.settings,
 			configDirectory: options.configDirectory && path.resolve(options.configDirectory),
+			rules: options.rules,
 			reportPath,
 		});
 	}

@@ -11,6 +11,8 @@ export type Wishes = {
 	/** Checked `key=value` pairs; the last one of a key wins. */
 	readonly settings: readonly string[];
 	readonly configDirectory: string | undefined;
+	/** Checked, as the core reads them from its variable. */
+	readonly rules?: string | undefined;
 	/** A file made by statsCreate. */
 	readonly reportPath: string | undefined;
 };
@@ -28,6 +30,10 @@ export function prepareEnvironment(environment: Environment, wishes: Wishes): vo
 	append(environment, 'RSOCKET_SET', ',', wishes.settings.map(pair => toRaw(pair)));
 	if (wishes.configDirectory !== undefined) {
 		environment.set('RSOCKET_CONFIG_DIR', toRaw(wishes.configDirectory));
+	}
+
+	if (wishes.rules !== undefined) {
+		environment.set('RSOCKET_RULES', wishes.rules as Raw);
 	}
 
 	if (wishes.reportPath !== undefined) {
