@@ -25,9 +25,9 @@ const rules = [
 		why: 'the core knows neither libc hooks nor Node, and transports by transport.h only',
 	},
 	{
-		files: /^preload\//,
+		files: /^(preload|rsocket)\//,
 		isWrong: name => /^(\.\.\/)*(core\/)?(addon|shm|tcp|verbs)\/|napi/.test(name),
-		why: 'the preload uses the core, not what is below it',
+		why: 'the libraries use the core, not what is below it',
 	},
 	{
 		files: /^cli\/control\//,
@@ -41,7 +41,7 @@ const rules = [
 	},
 ];
 
-const tracked = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', 'core', 'preload', 'cli'], {encoding: 'utf8'}).split('\n').filter(Boolean);
+const tracked = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', 'core', 'preload', 'rsocket', 'cli'], {encoding: 'utf8'}).split('\n').filter(Boolean);
 const ourHeaders = new Set(tracked.filter(file => file.endsWith('.h')).map(file => path.basename(file)));
 
 function isOurs(name) {
