@@ -6,7 +6,6 @@
  * now: the mapper keeps a random token in its memory that must be found where the table says, before each copy.
  * The copy is done when the call returns, so every later byte of the stream comes after it. */
 #include "iomap.h"
-#include "fdtab.h"
 #include "kernel.h"
 #include "log.h"
 #include "process.h"
@@ -32,6 +31,8 @@
 #define PIECE (1u << 20)       /* bytes a visit */
 #define ALONE_NS 200000000ull  /* riomap waits that long for the peer to be found; then the map waits */
 #define FOUND_NS 5000000000ull /* riowrite and rioread */
+#define PAUSE_NS 20000         /* between looks, at first */
+#define PAUSE_MAX_NS 1000000
 #define VISIT_NS 1000000000ull /* the longest that a visit is waited for */
 #define RACES_MAX 1000         /* maps that changed under us: beyond that it is a hostile table */
 #define NO_ENTRY UINT32_MAX
@@ -296,36 +297,88 @@ static bool ended(const struct conn *c)
 	return kernel_poll_now(conn_fd(c), POLLRDHUP) & (POLLRDHUP | POLLHUP | POLLERR);
 }
 
-/* Waits, if the call may, until DONE or the search has ended; holds C again afterwards. -EBADF: it is closed. */
-static int await_peer(struct conn *c, int fd, bool nonblock, uint64_t limit_ns, bool (*done)(struct conn *c))
-{
-	uint64_t start = clock_monotonic();
-	uint32_t generation = c->generation;
-	long pause_ns = 20000;
-
-	for (;;) {
-		struct timespec time = {0, pause_ns};
-		int slept;
-
-		if (!done(c))
-			promote_look(c);
-		if (done(c) || nonblock || (load_relaxed(&c->never) && !load_acquire(&c->attached)) || ended(c) ||
-		    clock_monotonic() - start > limit_ns)
-			return 0;
-		conn_put_keep(c);
-		slept = kernel_ppoll(NULL, 0, &time, NULL) < 0 ? errno : 0;
-		if (!conn_get_again(c, generation, fd))
-			return -EBADF;
-		if (slept == EINTR)
-			return -EINTR;
-		if (pause_ns < 1000000)
-			pause_ns *= 2;
-	}
-}
-
 static bool is_attached(struct conn *c)
 {
 	return load_acquire(&c->attached);
+}
+
+/* Young enough that the other end may still be on its way. */
+static bool young(const struct conn *c, uint64_t limit_ns)
+{
+	return clock_realtime() - load_relaxed(&c->stats->opened_ns) < limit_ns;
+}
+
+bool iomap_searching(struct conn *c)
+{
+	return c->rsocket.iomap_size && !is_attached(c) && !load_relaxed(&c->never) && rsocket_opened(c) &&
+	       young(c, FOUND_NS);
+}
+
+/* Lets go of C and sleeps for a moment, or until EVENTS; holds it again. 0, -EINTR, or -EBADF: it was closed. */
+static int nap(struct conn *c, int fd, short events, long *pause_ns)
+{
+	struct pollfd wait = {.fd = fd, .events = (short)(events | POLLRDHUP)};
+	struct timespec time = {0, *pause_ns};
+	uint32_t generation = c->generation;
+	int error;
+
+	if (*pause_ns < PAUSE_MAX_NS)
+		*pause_ns *= 2;
+	conn_put_keep(c);
+	error = kernel_ppoll(&wait, events ? 1 : 0, &time, NULL) < 0 ? -errno : 0;
+	return conn_get_again(c, generation, fd) ? error : -EBADF;
+}
+
+void iomap_meet_now(int fd, short events, bool nonblock)
+{
+	struct conn *c = conn_get(fd);
+	long pause_ns = PAUSE_NS;
+
+	if (!c)
+		return;
+	while (iomap_searching(c) && !(kernel_poll_now(fd, (short)(events | POLLRDHUP)) & ~POLLOUT)) {
+		promote_look(c);
+		if (nonblock || load_relaxed(&c->shared->nonblock) || !iomap_searching(c) ||
+		    nap(c, fd, events, &pause_ns) < 0)
+			break;
+	}
+	conn_put(c);
+}
+
+int iomap_meet_send(int fd, int flags)
+{
+	struct conn *c = fdtab_conn(fd);
+	struct iomap *i = c ? load_acquire(&c->iomap) : NULL;
+	bool waits;
+
+	if (!i || is_attached(c) || !load_relaxed(&i->pending))
+		return 0;
+	iomap_meet(fd, 0, flags & MSG_DONTWAIT);
+	c = conn_get(fd);
+	if (!c)
+		return 0;
+	waits = iomap_searching(c) && ((flags & MSG_DONTWAIT) || load_relaxed(&c->shared->nonblock));
+	conn_put(c);
+	return waits ? -EAGAIN : 0;
+}
+
+/* Waits, if the call may, until DONE or the search has ended. 0, -EINTR, or -EBADF. */
+static int await_peer(struct conn *c, int fd, bool nonblock, uint64_t limit_ns, bool (*done)(struct conn *c))
+{
+	uint64_t start = clock_monotonic();
+	long pause_ns = PAUSE_NS;
+	int error = 0;
+
+	for (;;) {
+		if (!done(c))
+			promote_look(c);
+		if (done(c) || nonblock || (load_relaxed(&c->never) && !is_attached(c)) || ended(c) ||
+		    clock_monotonic() - start > limit_ns)
+			return 0;
+		error = nap(c, fd, 0, &pause_ns);
+		if (error < 0)
+			return error;
+	}
 }
 
 static bool is_ready(struct conn *c)
@@ -623,7 +676,7 @@ static int placement_ready(struct conn *c, int fd, bool nonblock)
 		return -ECONNRESET;
 	if (load_relaxed(&c->never) && !is_attached(c))
 		return -EOPNOTSUPP;
-	return nonblock ? -EAGAIN : -ETIMEDOUT;
+	return nonblock && young(c, FOUND_NS) ? -EAGAIN : -ETIMEDOUT;
 }
 
 /* One piece, C's lock-free part. As visit(). */

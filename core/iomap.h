@@ -4,6 +4,7 @@
 #define RS_IOMAP_H
 
 #include "conn.h"
+#include "fdtab.h"
 
 #include <sys/socket.h>
 
@@ -18,6 +19,26 @@ static inline size_t iomap_bytes(const uint16_t maps[2])
 /* C's channel is there, its tables at AREA; PEER is who the kernel says made the other end of the rendezvous. Publishes what was mapped
  * before. Before c->attached is set. */
 void iomap_attach(struct conn *c, void *area, const uint16_t maps[2], const struct ucred *peer);
+
+/* A peer that spins on its memory makes no call in which it could be found, so connections that may have maps look for each other in all
+ * calls of their first seconds that wait, and a send that follows a riomap waits for the peer. True: C is such a connection, and its
+ * peer was not found yet. */
+bool iomap_searching(struct conn *c);
+
+/* Before a call that may wait for EVENTS on FD: returns when they are there, or the peer is, or will not be found; NONBLOCK: at once, after
+ * one look. */
+void iomap_meet_now(int fd, short events, bool nonblock);
+
+static inline void iomap_meet(int fd, short events, bool nonblock)
+{
+	const struct conn *c = fdtab_conn(fd);
+
+	if (__builtin_expect(c && c->rsocket.iomap_size && !load_acquire(&c->attached), 0))
+		iomap_meet_now(fd, events, nonblock);
+}
+
+/* Before bytes are sent on FD: the peer must hear of earlier maps first. 0, or -EAGAIN. */
+int iomap_meet_send(int fd, int flags);
 
 /* This process lets go of C: takes back what it mapped. Waits for visits of the peer's that are under way, at most a second. */
 void iomap_fini(struct conn *c);

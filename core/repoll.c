@@ -1,5 +1,6 @@
 /* Waiting for rsockets and anything else. */
 #include "epoll.h"
+#include "iomap.h"
 #include "kernel.h"
 #include "poll.h"
 #include "rsocket.h"
@@ -21,7 +22,58 @@ static int64_t timespec_ns(const struct timespec *t)
 	return t->tv_sec > INT64_MAX / 1000000000 - 1 ? INT64_MAX : t->tv_sec * 1000000000 + t->tv_nsec;
 }
 
+/* Looks for the peers of those that may have maps (iomap.h). Whether one is still to be found. */
+static bool meet(const struct pollfd *fds, nfds_t count)
+{
+	bool searching = false;
+
+	for (nfds_t i = 0; i < count; i++) {
+		struct conn *c = fdtab_conn(fds[i].fd);
+
+		if (!c || !c->rsocket.iomap_size || load_acquire(&c->attached))
+			continue;
+		iomap_meet(fds[i].fd, POLLIN, true);
+		c = conn_get(fds[i].fd);
+		if (c) {
+			searching |= iomap_searching(c);
+			conn_put(c);
+		}
+	}
+	return searching;
+}
+
+#define MEET_NS 1000000
+
+static int wait_once(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask);
+
 int rsocket_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
+{
+	const struct timespec slice = {0, MEET_NS};
+	int64_t left = timespec_ns(timeout);
+	struct timespec rest;
+	uint64_t start = 0;
+	int n;
+
+	if (timespec_bad(timeout) || !fds || !meet(fds, count) || (left >= 0 && left < MEET_NS))
+		return wait_once(fds, count, timeout, mask);
+	start = clock_monotonic();
+	do {
+		n = wait_once(fds, count, &slice, mask);
+		if (n != 0)
+			return n;
+		if (left != FOREVER && clock_monotonic() - start >= (uint64_t)left)
+			return 0;
+	} while (meet(fds, count));
+	if (left == FOREVER)
+		return wait_once(fds, count, NULL, mask);
+	left -= (int64_t)(clock_monotonic() - start);
+	if (left < 0)
+		left = 0;
+	rest = (struct timespec){left / 1000000000, left % 1000000000};
+	return wait_once(fds, count, &rest, mask);
+}
+
+static int wait_once(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
 {
 	struct rlimit limit;
 

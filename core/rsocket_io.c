@@ -1,4 +1,5 @@
 /* Reading and writing rsockets: one stream, whatever carries it. */
+#include "iomap.h"
 #include "kernel.h"
 #include "rsocket.h"
 #include "stream.h"
@@ -55,6 +56,7 @@ static ssize_t receive(int fd, struct msghdr *msg, int flags)
 
 	if (msg->msg_iovlen > IOV_MAX)
 		return -EMSGSIZE;
+	iomap_meet(fd, POLLIN, flags & MSG_DONTWAIT);
 	switch (stream_recv_begin(fd, &p)) {
 	case ROUTE_PLAIN:
 		return recv_plain(&p, fd, msg, flags);
@@ -126,6 +128,7 @@ static ssize_t recv_once(int fd, void *buf, size_t size, int flags)
 	/* The way of every message, without what only recvmsg has. */
 	if (__builtin_expect(fdtab_kind(fd) == FD_CONN && !(flags & MSG_ERRQUEUE), 1)) {
 		cancellation_point();
+		iomap_meet(fd, POLLIN, flags & MSG_DONTWAIT);
 		switch (stream_recv_begin(fd, &p)) {
 		case ROUTE_PLAIN:
 			return recv_plain(&p, fd, &msg, flags);
@@ -220,6 +223,8 @@ static ssize_t transmit(int fd, const struct msghdr *msg, int flags)
 	struct passage p;
 	ssize_t n;
 
+	if (iomap_meet_send(fd, flags) < 0)
+		return -EAGAIN;
 	flags |= MSG_NOSIGNAL;
 	switch (stream_send_begin(fd, flags, &p)) {
 	case ROUTE_PLAIN:
