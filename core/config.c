@@ -2,9 +2,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "config.h"
 #include "rules.h"
@@ -109,9 +111,19 @@ static void pair_load(const char *pair, size_t length, const char *source, setti
 		complain(warn, "%s: no setting is called \"%s\"", source, text);
 }
 
-/* The files of the directory, then the rules, which may set more. */
-static void dir_load(settings_warn_fn *warn)
+/* Whether another directory took the path since DIRFD was opened. */
+static bool dir_replaced(int dirfd, const char *dir)
 {
+	struct stat opened, there;
+
+	return fstat(dirfd, &opened) == 0 && stat(dir, &there) == 0 &&
+	       (opened.st_ino != there.st_ino || opened.st_dev != there.st_dev);
+}
+
+/* The files of the directory, then the rules, which may set more. False: it was replaced meanwhile, and its files may have been going. */
+static bool dir_load(settings_warn_fn *warn)
+{
+	bool whole = true;
 	const char *named = secure_getenv("RSOCKET_CONFIG_DIR");
 	const char *dir = named && *named ? named : CONFIG_DIR;
 	int dirfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -121,8 +133,11 @@ static void dir_load(settings_warn_fn *warn)
 	for (size_t i = 0; dirfd >= 0 && i < option_count; i++)
 		file_load(&option_table[i], dirfd, dir, warn);
 	rules_load(dirfd, dir, warn, pair_load);
-	if (dirfd >= 0)
+	if (dirfd >= 0) {
+		whole = !dir_replaced(dirfd, dir);
 		sys_close(dirfd);
+	}
+	return whole;
 }
 
 static void set_load(settings_warn_fn *warn)
@@ -139,11 +154,14 @@ static void set_load(settings_warn_fn *warn)
 
 void settings_load(settings_warn_fn *warn)
 {
-	int errno_before = errno;
+	const struct settings initial = current;
+	int errno_before = errno, tries = 3;
 
-	/* Once before, in silence: log_level decides which of the complaints are heard. */
-	set_load(NULL);
-	dir_load(warn);
+	do {
+		current = initial;
+		/* Once before, in silence: log_level decides which of the complaints are heard. */
+		set_load(NULL);
+	} while (!dir_load(warn) && --tries);
 	set_load(warn);
 	errno = errno_before;
 }

@@ -1,4 +1,5 @@
-/* For rsconfig: what the core makes of a line of rules and whether it matches a connection; directories that change places. */
+/* For rsconfig: what the core makes of a line of rules and whether it matches a connection; directories that are locked, and change
+ * places. */
 #include "config_export.h"
 
 #include <arpa/inet.h>
@@ -7,6 +8,9 @@
 #include <cstring>
 #include <fcntl.h>
 #include <string>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 extern "C" {
 #include "config.h"
@@ -112,17 +116,37 @@ Napi::Value rule_match_program(const Napi::CallbackInfo &info)
 				  rule_program_matches(line_get(info[0]).c_str(), line_get(info[1]).c_str()));
 }
 
+[[noreturn]] void fail(Napi::Env env, const char *call, int error)
+{
+	Napi::Error exception = Napi::Error::New(env, std::string(call) + ": " + strerror(error));
+	exception.Set("code", strerrorname_np(error));
+	throw exception;
+}
+
 /* (one, other): two paths change places, at once. Throws an Error with `code`. */
 void paths_exchange(const Napi::CallbackInfo &info)
 {
 	const std::string one = line_get(info[0]), other = line_get(info[1]);
 
-	if (renameat2(AT_FDCWD, one.c_str(), AT_FDCWD, other.c_str(), RENAME_EXCHANGE) == 0)
-		return;
-	const int error = errno;
-	Napi::Error exception = Napi::Error::New(info.Env(), std::string("renameat2: ") + strerror(error));
-	exception.Set("code", strerrorname_np(error));
-	throw exception;
+	if (renameat2(AT_FDCWD, one.c_str(), AT_FDCWD, other.c_str(), RENAME_EXCHANGE) < 0)
+		fail(info.Env(), "renameat2", errno);
+}
+
+/* (path): a descriptor that keeps others out of the directory until it is closed, also by our death. Undefined: somebody else has it, or
+ * another directory took the path meanwhile; try again. Throws an Error with `code`. */
+Napi::Value directory_lock(const Napi::CallbackInfo &info)
+{
+	const std::string path = line_get(info[0]);
+	const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct stat locked, there;
+
+	if (fd < 0)
+		fail(info.Env(), "open", errno);
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &locked) == 0 && stat(path.c_str(), &there) == 0 &&
+	    locked.st_dev == there.st_dev && locked.st_ino == there.st_ino)
+		return Napi::Number::New(info.Env(), fd);
+	close(fd);
+	return info.Env().Undefined();
 }
 
 } // namespace
@@ -132,5 +156,6 @@ void config_export(Napi::Env env, Napi::Object exports)
 	exports.Set("ruleParse", Napi::Function::New(env, rule_parse_line));
 	exports.Set("ruleMatches", Napi::Function::New(env, rule_match_line));
 	exports.Set("exchange", Napi::Function::New(env, paths_exchange));
+	exports.Set("lockDirectory", Napi::Function::New(env, directory_lock));
 	exports.Set("ruleProgramMatches", Napi::Function::New(env, rule_match_program));
 }

@@ -16,14 +16,67 @@ export type Changes = ReadonlyMap<string, string | undefined>;
 export function writeDirectory(directory: string, changes: Changes, native: Native): void {
 	try {
 		const target = makeDirectory(directory);
-		const [first, ...others] = changes;
-		if (first && others.length === 0) {
-			changeOne(target, first[0], first[1]);
-		} else if (first) {
-			changeMany(target, changes, native);
+		const lock = takeLock(target, native);
+		try {
+			removeLeftovers(target);
+			const [first, ...others] = changes;
+			if (first && others.length === 0) {
+				changeOne(target, first[0], first[1]);
+			} else if (first) {
+				changeMany(target, changes, native);
+			}
+		} finally {
+			closeSync(lock);
 		}
 	} catch (error) {
-		throw explain(directory, error);
+		throw error instanceof CliError ? error : explain(directory, error);
+	}
+}
+
+const lockTimeoutMs = 5000;
+const lockRetryMs = 10;
+
+/** One change at a time: what another process writes meanwhile would be lost. */
+function takeLock(directory: string, native: Native): number {
+	for (const end = Date.now() + lockTimeoutMs; ;) {
+		const lock = native.lockDirectory(toRaw(directory));
+		if (lock !== undefined) {
+			return lock;
+		}
+
+		if (Date.now() > end) {
+			throw new CliError(`${directory} is being changed by another process`, {code: 'busy', remedy: 'Nothing was changed. Try again; fuser tells which process has it open.'});
+		}
+
+		Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, lockRetryMs);
+	}
+}
+
+/** Whoever has the lock finds only those of the dead. */
+function removeLeftovers(directory: string): void {
+	const base = path.basename(directory);
+	for (const [parent, pattern] of [[directory, leftoverFile], [path.dirname(directory), leftoverDirectory]] as const) {
+		for (const name of listNames(parent).filter(candidate => pattern.exec(candidate) && (parent === directory || candidate.startsWith(`.${base}.rsconfig-`)))) {
+			try {
+				if (lstatSync(path.join(parent, name)).uid === process.getuid?.()) {
+					rmSync(path.join(parent, name), {recursive: true, force: true});
+				}
+			} catch {
+				// It does no harm.
+			}
+		}
+	}
+}
+
+const leftoverFile = /^\.\w+\.rsconfig$/;
+const leftoverDirectory = /\.rsconfig-\w{6}$/;
+
+/** A directory above may be closed to us. */
+function listNames(directory: string): string[] {
+	try {
+		return readdirSync(directory);
+	} catch {
+		return [];
 	}
 }
 
@@ -38,7 +91,7 @@ function changeOne(directory: string, name: string, content: string | undefined)
 	if (content === undefined) {
 		rmSync(path.join(directory, name), {force: true});
 	} else {
-		const temporary = path.join(directory, `.${name}.${process.pid}`);
+		const temporary = path.join(directory, `.${name}.rsconfig`);
 		try {
 			writeFile(temporary, content);
 			renameSync(temporary, path.join(directory, name));
@@ -53,7 +106,7 @@ function changeOne(directory: string, name: string, content: string | undefined)
 /** A directory with the new files and links to the others takes the place of the old one, at once. */
 function changeMany(directory: string, changes: Changes, native: Native): void {
 	const parent = path.dirname(directory);
-	const fresh = mkdtempSync(path.join(parent, `.${path.basename(directory)}.`));
+	const fresh = mkdtempSync(path.join(parent, `.${path.basename(directory)}.rsconfig-`));
 	try {
 		const {mode, uid, gid} = statSync(directory);
 		for (const name of readdirSync(directory)) {
