@@ -49,6 +49,7 @@ export const matrixCommand = defineCommand({
 	],
 	json: '{startedAt, durationMs, machine, counts: {same, unpromoted, differs, broken, skipped}, cells[]: {app, mode, transport, status, durationMs, ends, promoted, reasons, differences[]: {step, what, expected, got}, why, attempts}}; with --list: [{name, about, packages, promotes}]',
 	exitCodes: [[0, 'Nothing differs from plain TCP.'], [1, 'Something differs, or does not work on plain TCP either.'], [125, 'Nothing was run, or not everything.']],
+	complete: () => loadManifests([]).map(({name, about}) => `${name}\t${about}`),
 	async run(args, context) {
 		const manifests = loadManifests(args.apps ?? []);
 		if (args.list === true) {
