@@ -155,8 +155,8 @@ export type Native = {
 	reasons(): Reason[];
 	/** Two paths change places at once. Throws an Error with `code`. */
 	exchange(one: Raw, other: Raw): void;
-	/** A descriptor that keeps other rsconfigs out of the directory until it is closed; undefined: try again. Throws an Error with `code`. */
-	lockDirectory(path: Raw): number | undefined;
+	/** Whether nobody else has the lock of the file, flock(2); it lasts until the descriptor is closed. Throws an Error with `code`. */
+	lock(fd: number): boolean;
 	ruleParse(line: Raw): ParsedRule;
 	/** Whether `line` is a use rule for this connection; `port` is the one that the server listens on. */
 	ruleMatches(line: Raw, program: Raw, isServer: boolean, peer: string, port: number): boolean;

@@ -1,5 +1,4 @@
-/* For rsconfig: what the core makes of a line of rules and whether it matches a connection; directories that are locked, and change
- * places. */
+/* For rsconfig: what the core makes of a line of rules and whether it matches a connection; locks; directories that change places. */
 #include "config_export.h"
 
 #include <arpa/inet.h>
@@ -9,8 +8,6 @@
 #include <fcntl.h>
 #include <string>
 #include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 extern "C" {
 #include "config.h"
@@ -132,21 +129,14 @@ void paths_exchange(const Napi::CallbackInfo &info)
 		fail(info.Env(), "renameat2", errno);
 }
 
-/* (path): a descriptor that keeps others out of the directory until it is closed, also by our death. Undefined: somebody else has it, or
- * another directory took the path meanwhile; try again. Throws an Error with `code`. */
-Napi::Value directory_lock(const Napi::CallbackInfo &info)
+/* (fd): whether nobody else has the lock of the file; it lasts until the descriptor is closed, also by our death. */
+Napi::Value descriptor_lock(const Napi::CallbackInfo &info)
 {
-	const std::string path = line_get(info[0]);
-	const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct stat locked, there;
-
-	if (fd < 0)
-		fail(info.Env(), "open", errno);
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &locked) == 0 && stat(path.c_str(), &there) == 0 &&
-	    locked.st_dev == there.st_dev && locked.st_ino == there.st_ino)
-		return Napi::Number::New(info.Env(), fd);
-	close(fd);
-	return info.Env().Undefined();
+	if (flock(info[0].As<Napi::Number>().Int32Value(), LOCK_EX | LOCK_NB) == 0)
+		return Napi::Boolean::New(info.Env(), true);
+	if (errno != EWOULDBLOCK)
+		fail(info.Env(), "flock", errno);
+	return Napi::Boolean::New(info.Env(), false);
 }
 
 } // namespace
@@ -156,6 +146,6 @@ void config_export(Napi::Env env, Napi::Object exports)
 	exports.Set("ruleParse", Napi::Function::New(env, rule_parse_line));
 	exports.Set("ruleMatches", Napi::Function::New(env, rule_match_line));
 	exports.Set("exchange", Napi::Function::New(env, paths_exchange));
-	exports.Set("lockDirectory", Napi::Function::New(env, directory_lock));
+	exports.Set("lock", Napi::Function::New(env, descriptor_lock));
 	exports.Set("ruleProgramMatches", Napi::Function::New(env, rule_match_program));
 }

@@ -63,7 +63,7 @@ export const diffCommand = defineCommand({
 			context.printJson({version: 1, directory: directory.path, other: other ?? null, differences});
 		} else if (differences.length > 0) {
 			const rows = differences.map(({name, here: ours, there: theirs}) => [name, String(ours ?? '-'), String(theirs ?? '-')]);
-			context.print(formatTable(['NAME', 'HERE', (other ?? 'default').toUpperCase()], rows, new Set()).join('\n'));
+			context.print(formatTable(['NAME', 'HERE', isProfile ? `PROFILE ${other}` : other ?? 'DEFAULT'], rows, new Set()).join('\n'));
 		} else {
 			context.print('No differences.');
 		}

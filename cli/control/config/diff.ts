@@ -1,7 +1,8 @@
 /** Where two configurations differ. */
 import {type Native} from '../../native.js';
 import {describeDefault} from '../check-setting.js';
-import {formatRule} from '../rules/format-rule.js';
+import {profilePairs, readProfile} from '../profiles/profiles.js';
+import {compileRules, parseRuleList} from '../rules/parse-rules.js';
 import {parseValue} from './parse-value.js';
 import {formatPreloadConfig} from './preload-config.js';
 import {type ConfigurationJson} from './schema.js';
@@ -19,14 +20,16 @@ export function diffDocuments(here: ConfigurationJson, there: ConfigurationJson,
 		return {name: option.name, here: value(here), there: value(there)};
 	});
 	const texts = [
-		{name: 'rules', here: lines(here.rules?.map(rule => formatRule(rule))), there: lines(there.rules?.map(rule => formatRule(rule)))},
+		{name: 'rules', here: ruleLines(here, native), there: ruleLines(there, native)},
 		{name: 'preload_config', here: here.preload ? formatPreloadConfig(here.preload) : null, there: there.preload ? formatPreloadConfig(there.preload) : null},
 	];
 	return [...settings, ...texts.map(text => ({...text, here: oneLine(text.here), there: oneLine(text.there)}))].filter(row => row.here !== row.there);
 }
 
-function lines(list: readonly string[] | undefined): string | null {
-	return list === undefined || list.length === 0 ? null : list.join('\n');
+/** As they would be installed. */
+function ruleLines({rules = []}: ConfigurationJson, native: Native): string | null {
+	const parsed = parseRuleList(rules, 'rules', native).rules;
+	return parsed.length === 0 ? null : compileRules(parsed, name => profilePairs(readProfile(name, native), native), '\n');
 }
 
 function oneLine(text: string | null): string | null {

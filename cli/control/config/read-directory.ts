@@ -55,7 +55,7 @@ export function readDirectory(directory: string, native: Native): Directory {
 		try {
 			// The core takes no units: only what it would read itself is right in a file.
 			const line = text.replace(/\n$/, '');
-			if (line.length >= valueLengthMax || typeof native.optionParse(toRaw(name), line as Raw) === 'string') {
+			if (line.length >= valueLengthMax || line.includes('\0') || typeof native.optionParse(toRaw(name), line as Raw) === 'string') {
 				throw new CliError('not a value', {code: 'setting-value', remedy: ''});
 			}
 

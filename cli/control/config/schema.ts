@@ -1,12 +1,13 @@
 /** The JSON schemas of configurations and profiles, made of the core's table; published in config/. */
-import {Ajv, type ErrorObject} from 'ajv';
+import {Ajv, type ErrorObject, type ValidateFunction} from 'ajv';
 import {type Native, type Option} from '../../native.js';
 import {describeDefault} from '../check-setting.js';
+import {CliError} from '../cli-error.js';
 import {findNearest} from '../find-nearest.js';
 import {type RuleJson} from '../rules/format-rule.js';
 import {type Fault} from './fault.js';
 import {lineOfPath} from './parse-json.js';
-import {describeAllowed} from './parse-value.js';
+import {describeAllowed, findOption, parseValue} from './parse-value.js';
 import {type PreloadEntry} from './preload-config.js';
 
 export type ConfigurationJson = {
@@ -23,13 +24,14 @@ export type ProfileJson = {
 };
 
 type Schema = Readonly<Record<string, unknown>>;
+type SchemaName = 'config.schema.json' | 'profile.schema.json';
 
 const draft = 'http://json-schema.org/draft-07/schema#';
 const text = {type: 'string', minLength: 1, pattern: String.raw`^[^\u0000-\u001f]*$`};
 const word = {type: 'string', pattern: String.raw`^[^\s#]+$`, maxLength: 63};
 
 /** The published schemas by file name. */
-export function buildSchemas(native: Native): Record<'config.schema.json' | 'profile.schema.json', Schema> {
+export function buildSchemas(native: Native): Record<SchemaName, Schema> {
 	const options = native.options();
 	const settings = settingsSchema(options);
 	return {
@@ -106,13 +108,40 @@ export function checkProfile(value: unknown, source: Source, native: Native): Ch
 	return check<ProfileJson>(value, 'profile.schema.json', source, native);
 }
 
-function check<Value>(value: unknown, name: 'config.schema.json' | 'profile.schema.json', {text: source, file}: Source, native: Native): Checked<Value> {
-	const validate = new Ajv({allErrors: true, allowUnionTypes: true}).compile<Value>(buildSchemas(native)[name]);
-	if (validate(value)) {
-		return {value};
+function check<Value>(value: unknown, name: SchemaName, {text: source, file}: Source, native: Native): Checked<Value> {
+	const validate = compile(name, native);
+	if (!validate(value)) {
+		return {faults: (validate.errors ?? []).map(error => describe(error, source, file, native.options()))};
 	}
 
-	return {faults: (validate.errors ?? []).map(error => describe(error, source, file, native.options()))};
+	const sound = value as Value & {readonly settings?: ProfileJson['settings']};
+	const faults = checkValues(sound.settings ?? {}, source, file, native);
+	return faults.length === 0 ? {value: sound} : {faults};
+}
+
+/** Compiling takes longer than all the rest. */
+const compiled = new Map<SchemaName, ValidateFunction>();
+
+function compile(name: SchemaName, native: Native): ValidateFunction {
+	const validate = compiled.get(name) ?? new Ajv({allErrors: true, allowUnionTypes: true}).compile(buildSchemas(native)[name]);
+	compiled.set(name, validate);
+	return validate;
+}
+
+/** Of values with a unit the schema does not know the range. */
+function checkValues(settings: ProfileJson['settings'], source: string, file: string, native: Native): Fault[] {
+	return Object.entries(settings).flatMap(([name, value]) => {
+		try {
+			parseValue(findOption(name, native), String(value), native);
+			return [];
+		} catch (error) {
+			if (error instanceof CliError) {
+				return [{file, line: lineOfPath(source, `/settings/${name}`), message: error.message, remedy: error.remedy}];
+			}
+
+			throw error;
+		}
+	});
 }
 
 function describe(error: ErrorObject, source: string, file: string, options: readonly Option[]): Fault {

@@ -1,7 +1,7 @@
 /** Changes a directory of settings so that whoever reads it finds it as before or as after, whenever we die. */
 import {Buffer} from 'node:buffer';
 import {
-	chmodSync, chownSync, closeSync, cpSync, fchmodSync, fsyncSync, linkSync, lstatSync, mkdirSync, mkdtempSync, openSync, readdirSync,
+	chmodSync, chownSync, closeSync, cpSync, fchmodSync, fstatSync, fsyncSync, linkSync, lstatSync, mkdirSync, mkdtempSync, openSync, readdirSync,
 	realpathSync, renameSync, rmSync, statSync, unlinkSync, writeSync,
 } from 'node:fs';
 import path from 'node:path';
@@ -39,11 +39,15 @@ const lockRetryMs = 10;
 /** One change at a time: what another process writes meanwhile would be lost. */
 function takeLock(directory: string, native: Native): number {
 	for (const end = Date.now() + lockTimeoutMs; ;) {
-		const lock = native.lockDirectory(toRaw(directory));
-		if (lock !== undefined) {
-			return lock;
+		const fd = openSync(directory, 'r');
+		const {dev, ino} = fstatSync(fd);
+		// Whoever had it may have put another directory there.
+		const isOurs = native.lock(fd) && statSync(directory).ino === ino && statSync(directory).dev === dev;
+		if (isOurs) {
+			return fd;
 		}
 
+		closeSync(fd);
 		if (Date.now() > end) {
 			throw new CliError(`${directory} is being changed by another process`, {code: 'busy', remedy: 'Nothing was changed. Try again; fuser tells which process has it open.'});
 		}
