@@ -719,6 +719,7 @@ static size_t place(int fd, char *buf, size_t size, off_t offset, int flags, boo
 		if (n > 0) {
 			done += (size_t)n;
 			count_add(write ? &c->stats->shm_send_bytes : &c->stats->shm_recv_bytes, (uint64_t)n);
+			count_add(write ? &c->stats->send_bytes : &c->stats->recv_bytes, (uint64_t)n);
 		}
 		/* Signals come in between the pieces, and so may a close. */
 		conn_put(c);
