@@ -110,6 +110,7 @@ async function runMixes({server, client, ignore, open}: Run): Promise<Mix[]> {
 			await serve(stage, server);
 			// eslint-disable-next-line no-await-in-loop
 			const ended = await stage.run('client', {run: client});
+			stopIfAborted(stage);
 			const cleaned = {...ended, stdout: withoutIgnored(ended.stdout, ignore)};
 			oracle ??= cleaned;
 			// eslint-disable-next-line no-await-in-loop
@@ -128,7 +129,14 @@ async function serve(stage: Stage, run: readonly string[]): Promise<void> {
 	try {
 		await stage.serveAnywhere({run}, findListeningPort);
 	} catch (error) {
+		stopIfAborted(stage);
 		throw new CliError(error instanceof Error ? error.message : String(error), {code: 'server', cause: error, remedy: 'The server must stay in the foreground and listen on TCP.'});
+	}
+}
+
+function stopIfAborted({options: {signal}}: Stage): void {
+	if (signal.aborted) {
+		throw new CliError('interrupted', {code: 'interrupted', remedy: 'Nothing was compared to the end.'});
 	}
 }
 

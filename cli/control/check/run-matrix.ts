@@ -152,7 +152,8 @@ async function schedule(jobs: readonly Job[], limit: number, signal: AbortSignal
 		running.set(index, (async () => {
 			try {
 				const cell = await jobs[index]?.run();
-				if (cell) {
+				// What an interrupted run looks like says nothing about the application.
+				if (cell && !signal.aborted) {
 					results[index] = cell;
 					onCell(cell);
 				}

@@ -52,3 +52,13 @@ for (const [what, args, code, message] of [
 		t.regex(run.stderr, message);
 	});
 }
+
+test('an interruption is no result', async t => {
+	const controller = new AbortController();
+	const run = runToolHere(checkTool, ['fallback', '--', ...server, '--', 'sh', '-c', 'echo started; exec sleep 60'], {signal: controller.signal});
+	controller.abort();
+	const {code, stdout, stderr} = await run;
+	t.is(code, 125);
+	t.is(stdout, '');
+	t.regex(stderr, /^rscheck: interrupted\n/);
+});

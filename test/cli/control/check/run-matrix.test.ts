@@ -1,6 +1,7 @@
 import {existsSync} from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
+import {setTimeout as sleep} from 'node:timers/promises';
 import test from 'ava';
 import {withLibrary} from '../../../../cli/control/check/borrow-library.js';
 import {modes} from '../../../../cli/control/check/modes.js';
@@ -135,4 +136,17 @@ test('promotion where transport=tcp forbids it would be a difference', async t =
 	});
 	t.like(cell, {status: 'differs', promoted: 2});
 	t.regex(cell?.why ?? '', /which transport=tcp forbids/);
+});
+
+test('runs that an interruption ends are no results', async t => {
+	const controller = new AbortController();
+	const file = path.join(makeTemporaryDirectory(t), 'started');
+	const exercise = [{name: 'talk', run: ['sh', '-c', `touch ${file}; exec sleep 60`]}];
+	const running = run({manifests: [tinyApp({exercise})], signal: controller.signal});
+	while (!existsSync(file)) {
+		await sleep(20);
+	}
+
+	controller.abort();
+	t.deepEqual(await running, []);
 });
