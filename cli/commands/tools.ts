@@ -2,5 +2,6 @@
 import {type Tool} from '../control/tool/tool.js';
 import {checkTool} from './check.js';
 import {configTool} from './config.js';
+import {statTool} from './stat.js';
 
-export const tools: readonly Tool[] = [checkTool, configTool];
+export const tools: readonly Tool[] = [checkTool, configTool, statTool];
