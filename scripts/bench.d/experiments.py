@@ -178,13 +178,13 @@ def pgbench(session):
     return {"rate": find(r"tps = ([\d.]+)", output)}
 
 
-def rstream_once(session, size, transfers, rounds):
-    """Gb/s and us a transfer of rdma-core's rstream: over rsockets, or over kernel sockets on the plain side."""
+def rstream_once(session, size, transfers, rounds, program="rstream"):
+    """Gb/s and us a transfer of rdma-core's rstream or riostream: over rsockets, or over kernel sockets on the plain side."""
     words = ("-p", session.port, "-S", size, "-C", transfers, "-I", max(1, round(rounds * session.seconds)))
     if session.mode == "plain":
         words += ("-T", "s")
-    server = session.serve("rstream", "-b", "127.0.0.1", *words)
-    output = session.run("rstream", "-s", "127.0.0.1", *words)
+    server = session.serve(program, "-b", "127.0.0.1", *words)
+    output = session.run(program, "-s", "127.0.0.1", *words)
     server.wait(10)
     result = re.search(r"s +([\d.]+) +([\d.]+)$", output, re.M)
     if not result:
@@ -197,6 +197,14 @@ def rstream(session):
         "latency_us": rstream_once(session, 64, 1, 30_000)[1],
         "gb_64k": rstream_once(session, 64 << 10, 1000, 4)[0] / 8,
         "gb_1m": rstream_once(session, 1 << 20, 100, 3)[0] / 8,
+    }
+
+
+def riowrite(session):
+    """The same bytes by riowrite into the peer's buffer, and by rsend and rrecv."""
+    return {
+        "gb": rstream_once(session, 1 << 20, 100, 10, "riostream")[0] / 8,
+        "gb_send": rstream_once(session, 1 << 20, 100, 10)[0] / 8,
     }
 
 
@@ -283,6 +291,9 @@ EXPERIMENTS = (
         versus("rstream", "latency_us", "rstream 64 B latency, rsockets against its -T s", "us", 20, lower=True),
         versus("rstream", "gb_64k", "rstream 64 KiB bandwidth", "GB/s", 3),
         versus("rstream", "gb_1m", "rstream 1 MiB bandwidth", "GB/s", 3),
+    )),
+    Experiment("riowrite", riowrite, (Side(OURS, "both", library="librsocket.so"),), (
+        Line("riostream 1 MiB, riowrite against rsend and rrecv", "GB/s", f"riowrite/{OURS}/gb", f"riowrite/{OURS}/gb_send", goal=1.5),
     )),
     Experiment("churn", churn, pair(), (versus("churn", "rate", "connect, exchange 64 B, close", "1/s", 0.95),), promotes=False),
     Experiment("plain-peer-pingpong", pingpong, plain_peer(ONE_CPU), tuple(
