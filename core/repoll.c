@@ -1,4 +1,5 @@
 /* Waiting for rsockets and anything else. */
+#include "cancel.h"
 #include "epoll.h"
 #include "iomap.h"
 #include "kernel.h"
@@ -7,7 +8,6 @@
 #include "select.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <sys/resource.h>
 
 static bool timespec_bad(const struct timespec *t)
@@ -50,11 +50,15 @@ int rsocket_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeo
 {
 	const struct timespec slice = {0, MEET_NS};
 	int64_t left = timespec_ns(timeout);
+	struct rlimit limit;
 	struct timespec rest;
 	uint64_t start = 0;
 	int n;
 
-	if (timespec_bad(timeout) || !fds || !meet(fds, count) || (left >= 0 && left < MEET_NS))
+	cancel_point();
+	if (timespec_bad(timeout) || (getrlimit(RLIMIT_NOFILE, &limit) == 0 && count > limit.rlim_cur))
+		return -EINVAL;
+	if (!fds || !meet(fds, count) || (left >= 0 && left < MEET_NS))
 		return wait_once(fds, count, timeout, mask);
 	start = clock_monotonic();
 	do {
@@ -75,11 +79,6 @@ int rsocket_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeo
 
 static int wait_once(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
 {
-	struct rlimit limit;
-
-	pthread_testcancel();
-	if (timespec_bad(timeout) || (getrlimit(RLIMIT_NOFILE, &limit) == 0 && count > limit.rlim_cur))
-		return -EINVAL;
 	if ((count && !fds) || !poll_special(fds, count)) {
 		int n = kernel_ppoll(fds, count, timeout, mask);
 
@@ -101,7 +100,7 @@ int rsocket_select(int count, fd_set *in, fd_set *out, fd_set *except, struct ti
 	int64_t ns;
 	int n;
 
-	pthread_testcancel();
+	cancel_point();
 	if (count < 0 || (timeout && (timeout->tv_sec < 0 || timeout->tv_usec < 0 || timeout->tv_usec >= 1000000)))
 		return -EINVAL;
 	if (!timeout)
@@ -138,7 +137,7 @@ int rsocket_epoll_wait(int epfd, struct epoll_event *events, int max, int timeou
 {
 	struct epset *set = fdtab_epset(epfd);
 
-	pthread_testcancel();
+	cancel_point();
 	if (!set)
 		return -EBADF;
 	return epoll_wait_any(set, epfd, events, max, timeout_ms < 0 ? FOREVER : (int64_t)timeout_ms * 1000000, NULL);

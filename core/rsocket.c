@@ -1,5 +1,6 @@
 /* Rsockets: how they begin and end, and what they are called. */
 #include "rsocket.h"
+#include "cancel.h"
 #include "epoll.h"
 #include "kernel.h"
 #include "process.h"
@@ -127,13 +128,16 @@ int rsocket_accept(int fd, struct sockaddr *addr, socklen_t *addrlen)
 
 int rsocket_accept4(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags)
 {
-	struct conn *listener = fdtab_conn(fd), *c;
-	int new, error;
+	struct conn *listener = fdtab_conn(fd);
+	int new, error, type;
 
 	/* DIFFERS: EINVAL of accept(2) where nobody listened, as in rdma-core. */
 	if (!listener || load_relaxed(&listener->stats->reason) != REASON_LISTENING)
 		return -EBADF;
+	cancel_point();
+	type = cancel_enter();
 	new = (int)sys_call4(SYS_accept4, fd, addr, addrlen, flags);
+	cancel_leave(type);
 	if (new < 0)
 		return new;
 	listener = conn_get(fd);
@@ -147,11 +151,7 @@ int rsocket_accept4(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags
 		sys_close(new);
 		return error;
 	}
-	c = conn_get(new);
-	if (c) {
-		look_for_peer(c);
-		conn_put(c);
-	}
+	/* Its peer is not looked for yet: many a server forks now, and it is the child that is to be found. */
 	return new;
 }
 
@@ -174,14 +174,17 @@ static int disconnect(struct conn *c, int fd, const struct sockaddr *addr, sockl
 int rsocket_connect(int fd, const struct sockaddr *addr, socklen_t addrlen)
 {
 	struct conn *c;
-	int error;
+	int error, type;
 
 	if (!is_rsocket(fd))
 		return -EBADF;
 	c = fdtab_conn(fd);
 	if (c && addr && addrlen >= sizeof addr->sa_family && addr->sa_family == AF_UNSPEC && process_is_us())
 		return disconnect(c, fd, addr, addrlen);
+	cancel_point();
+	type = cancel_enter();
 	error = (int)sys_call3(SYS_connect, fd, addr, addrlen);
+	cancel_leave(type);
 	if ((error == 0 || error == -EINPROGRESS || error == -EINTR) && (c = conn_get(fd))) {
 		conn_opened(c);
 		if (error == 0)

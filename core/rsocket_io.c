@@ -1,4 +1,5 @@
 /* Reading and writing rsockets: one stream, whatever carries it. */
+#include "cancel.h"
 #include "iomap.h"
 #include "kernel.h"
 #include "rsocket.h"
@@ -6,15 +7,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <pthread.h>
-#include <sys/single_threaded.h>
-
-/* Calls are cancellation points whether or not they come to sleep. A single thread has nobody to cancel it but itself. */
-static inline void cancellation_point(void)
-{
-	if (!__libc_single_threaded)
-		pthread_testcancel();
-}
 
 /* Whether a receive with FLAGS takes bytes of the stream. */
 static bool takes(int flags)
@@ -27,6 +19,24 @@ static struct iovec one(const void *buf, size_t size)
 	return (struct iovec){(void *)(uintptr_t)buf, size};
 }
 
+static ssize_t kernel_receives(int fd, struct msghdr *msg, int flags)
+{
+	int type = cancel_enter();
+	ssize_t n = kernel_recvmsg(fd, msg, flags);
+
+	cancel_leave(type);
+	return n;
+}
+
+static ssize_t kernel_sends(int fd, const struct msghdr *msg, int flags)
+{
+	int type = cancel_enter();
+	ssize_t n = kernel_sendmsg(fd, msg, flags);
+
+	cancel_leave(type);
+	return n;
+}
+
 /* A call that stays in the kernel for long keeps the connection on TCP: while that may end, large ones are made of pieces. */
 #define PIECE 65536
 
@@ -34,7 +44,7 @@ static struct iovec one(const void *buf, size_t size)
 
 static ssize_t recv_plain(const struct passage *p, int fd, struct msghdr *msg, int flags)
 {
-	ssize_t n = kernel_recvmsg(fd, msg, flags);
+	ssize_t n = kernel_receives(fd, msg, flags);
 
 	stream_recv_plain(p, n, takes(flags));
 	return n;
@@ -42,7 +52,7 @@ static ssize_t recv_plain(const struct passage *p, int fd, struct msghdr *msg, i
 
 static ssize_t recv_kernel(const struct passage *p, int fd, struct msghdr *msg, int flags)
 {
-	ssize_t n = kernel_recvmsg(fd, msg, flags);
+	ssize_t n = kernel_receives(fd, msg, flags);
 
 	stream_recv_end(p, fd, n, takes(flags));
 	return n;
@@ -66,7 +76,7 @@ static ssize_t receive(int fd, struct msghdr *msg, int flags)
 		if (flags & MSG_ERRQUEUE) {
 			/* Control messages, which only the kernel has. */
 			conn_put(p.conn);
-			return kernel_recvmsg(fd, msg, flags);
+			return kernel_receives(fd, msg, flags);
 		}
 		n = stream_recv(&p, fd, msg->msg_iov, (int)msg->msg_iovlen, flags, &out_flags);
 		if (n >= 0) {
@@ -92,9 +102,9 @@ ssize_t rsocket_recvmsg(int fd, struct msghdr *msg, int flags)
 	socklen_t room = msg->msg_namelen;
 	ssize_t n;
 
-	cancellation_point();
+	cancel_point();
 	if (kind == FD_DGRAM)
-		return kernel_recvmsg(fd, msg, flags);
+		return kernel_receives(fd, msg, flags);
 	if (kind != FD_CONN)
 		return -EBADF;
 	n = receive(fd, msg, flags);
@@ -127,7 +137,7 @@ static ssize_t recv_once(int fd, void *buf, size_t size, int flags)
 
 	/* The way of every message, without what only recvmsg has. */
 	if (__builtin_expect(fdtab_kind(fd) == FD_CONN && !(flags & MSG_ERRQUEUE), 1)) {
-		cancellation_point();
+		cancel_point();
 		iomap_meet(fd, POLLIN, flags & MSG_DONTWAIT);
 		switch (stream_recv_begin(fd, &p)) {
 		case ROUTE_PLAIN:
@@ -228,11 +238,11 @@ static ssize_t transmit(int fd, const struct msghdr *msg, int flags)
 	flags |= MSG_NOSIGNAL;
 	switch (stream_send_begin(fd, flags, &p)) {
 	case ROUTE_PLAIN:
-		n = kernel_sendmsg(fd, msg, flags);
+		n = kernel_sends(fd, msg, flags);
 		stream_send_plain(&p, n);
 		return told(n);
 	case ROUTE_KERNEL:
-		n = kernel_sendmsg(fd, msg, flags);
+		n = kernel_sends(fd, msg, flags);
 		stream_send_end(&p, fd, n, flags);
 		return told(n);
 	default:
@@ -244,9 +254,9 @@ ssize_t rsocket_sendmsg(int fd, const struct msghdr *msg, int flags)
 {
 	enum fd_kind kind = fdtab_kind(fd);
 
-	cancellation_point();
+	cancel_point();
 	if (kind == FD_DGRAM)
-		return kernel_sendmsg(fd, msg, flags);
+		return kernel_sends(fd, msg, flags);
 	if (kind != FD_CONN)
 		return -EBADF;
 	if (msg->msg_iovlen > IOV_MAX)
@@ -274,7 +284,7 @@ static ssize_t send_once(int fd, const void *buf, size_t size, int flags)
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 
 	if (__builtin_expect(fdtab_kind(fd) == FD_CONN, 1)) {
-		cancellation_point();
+		cancel_point();
 		return transmit(fd, &msg, flags);
 	}
 	return rsocket_sendmsg(fd, &msg, flags);
