@@ -1,6 +1,7 @@
 /** The definition of rsstat(1). */
 import {type Tool} from '../control/tool/tool.js';
 import {listCommand} from './stat/list.js';
+import {serveCommand} from './stat/serve.js';
 import {summaryCommand} from './stat/summary.js';
 import {traceCommand} from './stat/trace.js';
 import {whyCommand} from './stat/why.js';
@@ -10,7 +11,7 @@ export const statTool: Tool = {
 	summary: 'show what carries the connections of running programs, and why',
 	description: ['Shows the connections of every process under the toolkit while it runs: what carries each of them, why, and what that saves. Your own processes; all of them for root.'],
 	usage: '$0 [command] [option...]',
-	commands: [listCommand, whyCommand, summaryCommand, traceCommand],
+	commands: [listCommand, whyCommand, summaryCommand, traceCommand, serveCommand],
 	exitCodes: [
 		[0, 'Done, also where there is nothing to show.'],
 		[1, 'What was asked for is not there.'],

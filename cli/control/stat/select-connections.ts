@@ -40,7 +40,7 @@ export function parseFilter(args: Readonly<Record<string, unknown>>, reasons: re
 	};
 }
 
-function parseNumber(name: string, text: string, min: number, max: number): number {
+export function parseNumber(name: string, text: string, min: number, max: number): number {
 	const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
 	if (value >= min && value <= max) {
 		return value;
