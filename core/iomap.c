@@ -687,6 +687,9 @@ static ssize_t piece(struct conn *c, char *buf, size_t size, uint64_t offset, bo
 
 	if (!i || !i->own)
 		return ended(c) ? -ECONNRESET : -EFAULT;
+	/* A filter that the program installed may kill for what it does not know. */
+	if (load_relaxed(&process_filtered))
+		return -EPERM;
 	/* Another user's process could show us the memory of a third one. */
 	if (i->peer_cred.uid != (uint32_t)sys_call0(SYS_geteuid))
 		return -EPERM;
