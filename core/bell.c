@@ -21,6 +21,9 @@
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x0010
 #endif
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83 /* Linux 6.16; earlier kernels refuse it */
+#endif
 
 static struct lock bell_lock; /* guards the lists below and the claiming of bells by this process */
 static struct bell_page *own_page;
@@ -127,6 +130,7 @@ void peer_bells_put(struct peer_bells *peer)
 
 int sleeper_init(struct sleeper *s)
 {
+	const int off = 0;
 	struct sockaddr_un un;
 	int fd = datagram_socket();
 	long error;
@@ -138,6 +142,8 @@ int sleeper_init(struct sleeper *s)
 		return -EIO;
 	}
 	s->name[0] |= 1; /* never 0, 0: that means free */
+	/* Anyone may ring; a descriptor that comes with it would be ours to close, and some wait in close. */
+	kernel_setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof off);
 	error = sys_call3(SYS_bind, fd, &un, bell_address(&un, s->name));
 	if (error < 0) {
 		own_fd_close(fd);
@@ -297,7 +303,7 @@ static int ring(const uint64_t name[2])
 			own_fd_close(fd);
 		}
 	}
-	return n == 1 || n == -EAGAIN ? 1 : n == -ECONNREFUSED ? -1 : 0;
+	return n == 1 || n == -EAGAIN ? 1 : n == -ECONNREFUSED || n == -EPROTOTYPE ? -1 : 0;
 }
 
 void sleeper_ring(const struct sleeper *s)
@@ -318,7 +324,8 @@ static bool bell_ring_due(struct peer_bells *peer, uint32_t number)
 	name[1] = load_acquire(&bell->name[1]);
 	name[0] = load_relaxed(&bell->name[0]);
 	rung = ring(name);
-	if (rung > 0)
+	/* Also where nobody was: a peer must not have us try for ever. */
+	if (rung)
 		store_relaxed(&peer->rung[number], BELL_TURN(state));
 	return rung >= 0;
 }

@@ -21,6 +21,9 @@
 #define OVERFLOW_UID 65534u
 #define AUTO_CAPACITY_MAX (16ull << 20) /* more than loopback TCP was ever seen to hold (9.6 MB) */
 #define FDS_MAX 3
+#define SCM_FDS_MAX 253 /* a message; the kernel's own limit */
+#define BACKLOG 4
+#define QUEUE_MAX 4096 /* messages; a unix socket's buffer holds some hundred */
 
 static unsigned listeners;
 
@@ -82,7 +85,7 @@ static int listen_here(struct rendezvous *r)
 		return fd;
 	error = (int)sys_call3(SYS_bind, fd, &un, size);
 	if (error == 0)
-		error = (int)sys_call2(SYS_listen, fd, 4);
+		error = (int)sys_call2(SYS_listen, fd, BACKLOG);
 	if (error < 0) {
 		own_fd_close(fd);
 		return error;
@@ -165,16 +168,6 @@ struct rendezvous *rendezvous_new(struct conn *c, enum reason *reason, bool *ret
 	return r;
 }
 
-void rendezvous_free(struct rendezvous *r)
-{
-	if (r->listener >= 0) {
-		own_fd_close(r->listener);
-		fetch_sub(&listeners, 1);
-	}
-	own_fd_close(r->fd);
-	free(r);
-}
-
 /* Whether the process at the other end of the unix socket FD may be our TCP peer. */
 static bool proven(struct rendezvous *r, int fd)
 {
@@ -211,40 +204,91 @@ static ssize_t message_send(int fd, const void *message, size_t size, const int 
 	return kernel_sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-static void fds_close(int *fds, unsigned count)
+/* A stranger may send sockets that wait in close: ours is the last copy then, and not to be waited for. */
+static void fds_close(const int *fds, unsigned count)
 {
+	const struct linger now = {.l_onoff = 1, .l_linger = 0};
+
 	for (unsigned i = 0; i < count; i++)
-		if (fds[i] >= 0)
+		if (fds[i] >= 0) {
+			kernel_setsockopt(fds[i], SOL_SOCKET, SO_LINGER, &now, sizeof now);
 			sys_close(fds[i]);
+		}
 }
 
-/* Receives one message of exactly SIZE bytes with exactly COUNT descriptors. 0, -EAGAIN, or -EPROTO (also at its end). */
-static int message_receive(int fd, void *message, size_t size, int *fds, unsigned count)
+/* Receives one message of exactly SIZE bytes with exactly COUNT descriptors. 0, -EAGAIN, or -EPROTO (also at its end: *ENDED). There is
+ * room for all that the kernel passes at once: it would close the others in our name. */
+static int message_take(int fd, void *message, size_t size, int *fds, unsigned count, bool *ended)
 {
 	union {
 		struct cmsghdr head;
-		char space[CMSG_SPACE(FDS_MAX * sizeof(int))];
+		char space[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(SCM_FDS_MAX * sizeof(int))];
 	} control;
 	struct iovec iov = {message, size};
-	/* Not sizeof control: its padding would hold one descriptor more than FDS has room for. */
-	struct msghdr msg = {.msg_iov = &iov,
-			     .msg_iovlen = 1,
-			     .msg_control = &control,
-			     .msg_controllen = CMSG_LEN(FDS_MAX * sizeof(int))};
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
 	ssize_t n = kernel_recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	unsigned got = 0;
+	int all[SCM_FDS_MAX];
 
+	*ended = n < 0 || (n == 0 && msg.msg_controllen == 0);
 	if (n < 0)
 		return n == -EAGAIN ? -EAGAIN : -EPROTO;
-	if (msg.msg_controllen >= sizeof control.head && control.head.cmsg_level == SOL_SOCKET &&
-	    control.head.cmsg_type == SCM_RIGHTS) {
-		got = (unsigned)((control.head.cmsg_len - CMSG_LEN(0)) / sizeof(int));
-		memcpy(fds, CMSG_DATA(&control.head), got * sizeof(int));
-	}
-	if ((size_t)n == size && got == count && !(msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
+	for (struct cmsghdr *head = CMSG_FIRSTHDR(&msg); head; head = CMSG_NXTHDR(&msg, head))
+		if (head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS) {
+			got = (unsigned)((head->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+			memcpy(all, CMSG_DATA(head), got * sizeof(int));
+		}
+	if (count && (size_t)n == size && got == count && !(msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
+		memcpy(fds, all, count * sizeof(int));
 		return 0;
-	fds_close(fds, got);
+	}
+	fds_close(all, got);
 	return -EPROTO;
+}
+
+static int message_receive(int fd, void *message, size_t size, int *fds, unsigned count)
+{
+	bool ended;
+
+	return message_take(fd, message, size, fds, count, &ended);
+}
+
+/* Closes FD, a unix socket; what still waits there is taken first, for the descriptors in it. */
+static void stranger_close(int fd)
+{
+	const int on = 1;
+	bool ended = fd < 0;
+	char byte;
+
+	/* Nothing comes behind it any more; and the sender's name tells an empty message from the end. */
+	if (fd >= 0) {
+		sys_call2(SYS_shutdown, fd, SHUT_RD);
+		kernel_setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
+	}
+	for (int i = 0; i < QUEUE_MAX && !ended; i++)
+		message_take(fd, &byte, 1, NULL, 0, &ended);
+	own_fd_close(fd);
+}
+
+static int stranger_accept(int listener)
+{
+	return own_fd((int)sys_call4(SYS_accept4, listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
+}
+
+void rendezvous_free(struct rendezvous *r)
+{
+	if (r->listener >= 0) {
+		/* Who waits at the door may have sent something already. */
+		for (int i = 0, fd = 0; i < 2 * BACKLOG && fd >= 0; i++) {
+			fd = stranger_accept(r->listener);
+			stranger_close(fd);
+		}
+		own_fd_close(r->listener);
+		fetch_sub(&listeners, 1);
+	}
+	stranger_close(r->fd);
+	free(r);
 }
 
 static uint64_t round_up(uint64_t size)
@@ -449,13 +493,12 @@ static int step_listener(struct rendezvous *r, struct conn *c, struct meeting *m
 	/* A few strangers a step: a flood of them costs us a bounded time and the search goes on. */
 	for (int i = 0; i < 4; i++) {
 		if (r->fd < 0) {
-			r->fd = own_fd(
-				(int)sys_call4(SYS_accept4, r->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
+			r->fd = stranger_accept(r->listener);
 			if (r->fd < 0)
 				return 0;
 			if (!proven(r, r->fd)) {
 				conn_reason(c, REASON_OTHER_USER);
-				own_fd_close(r->fd);
+				stranger_close(r->fd);
 				r->fd = -1;
 				continue;
 			}
@@ -472,7 +515,7 @@ static int step_listener(struct rendezvous *r, struct conn *c, struct meeting *m
 			}
 			fds_close(fds, 1);
 		}
-		own_fd_close(r->fd);
+		stranger_close(r->fd);
 		r->fd = -1;
 	}
 	return 0;
@@ -511,7 +554,7 @@ static int say_hello(struct rendezvous *r, struct conn *c, enum reason *reason)
 	return 0;
 
 later:
-	own_fd_close(r->fd);
+	stranger_close(r->fd);
 	r->fd = -1;
 	return 0;
 }
@@ -539,7 +582,7 @@ static int step_connector(struct rendezvous *r, struct conn *c, struct meeting *
 		return error;
 	}
 	/* It hung up: its listener was closed, or it could not. Search on. */
-	own_fd_close(r->fd);
+	stranger_close(r->fd);
 	r->fd = -1;
 	r->hello_sent = false;
 	return 0;
