@@ -103,6 +103,9 @@ CASE(write_lands_and_read_fetches)
 	CHECK_EQ(riowrite(pair.a, ours, 0, 4096, 0), 0);
 	MUST(riounmap(pair.b, theirs, SIZE));
 	pair_close(&pair);
+	free(theirs);
+	free(ours);
+	free(back);
 }
 
 CASE(both_ways_at_once)
@@ -159,6 +162,7 @@ CASE(bounds)
 	MUST(riomap(pair.b, all + 200, 100, PROT_WRITE, 0, INT64_MAX - 100));
 	CHECK_EQ(riowrite(pair.a, ours, 100, INT64_MAX - 100, 0), 100);
 	pair_close(&pair);
+	free(all);
 }
 
 CASE(permissions)
@@ -308,6 +312,7 @@ CASE(tcp_says_no)
 	CHECK_GETS(b, "the stream goes on");
 	MUST(rclose(a));
 	CHECK_EOF(b);
+	MUST(rclose(b));
 }
 
 CASE(close_takes_maps_back)
@@ -451,6 +456,7 @@ CASE(unmap_in_use)
 	PUT(fd, "e");
 	CHECK_EXITS(pid, 0);
 	MUST(rclose(fd));
+	free(bytes);
 }
 
 static void write_forever(int fd, void *unused)
@@ -528,6 +534,7 @@ CASE(mapper_killed)
 		CHECK_FAILS(rioread(fd, bytes, 1, 0, 0), ECONNRESET);
 		MUST(rclose(fd));
 	}
+	free(bytes);
 }
 
 /* Maps belong to who made them, not to children. */
@@ -685,4 +692,5 @@ CASE(hostile_table)
 	CHECK_PATTERN(canary, 256 * KIB, 9, 0);
 	CHECK_PATTERN(mine, sizeof(mine), 10, 0);
 	MUST(rclose(fd));
+	free(canary);
 }
