@@ -12,7 +12,7 @@ import {loadManifests, type Manifest} from '../../control/check/manifest.js';
 import {modes} from '../../control/check/modes.js';
 import {parseCount} from '../../control/check/parse-count.js';
 import {Progress} from '../../control/check/progress.js';
-import {runMatrix, type Plan} from '../../control/check/run-matrix.js';
+import {countCells, runMatrix, type Plan} from '../../control/check/run-matrix.js';
 import {checkSetting} from '../../control/check-setting.js';
 import {CliError, exitCodes} from '../../control/cli-error.js';
 import {defineCommand, type Context} from '../../control/tool/tool.js';
@@ -105,7 +105,7 @@ function judge({cells}: Results, {isPromotionRequired, isAllRequired}: Requireme
 async function carryOut(plan: Plan, {npmDirectory, stepTimeoutMs}: {readonly npmDirectory: string; readonly stepTimeoutMs: number}, context: Context): Promise<Results> {
 	const start = performance.now();
 	const startedAt = new Date().toISOString();
-	const progress = new Progress(plan.manifests.length * plan.modes.length * plan.transports.length, process.stderr.isTTY, text => {
+	const progress = new Progress(countCells(plan), process.stderr.isTTY, text => {
 		writeFully(2, text);
 	});
 	const cells = await withLibrary(async library => runMatrix(plan, {

@@ -50,12 +50,26 @@ type Surroundings = Omit<Circumstances, 'mode' | 'settings' | 'searchPath'>;
 export async function runMatrix(plan: Plan, surroundings: Surroundings, onCell: (cell: Cell) => void): Promise<Cell[]> {
 	const cells = plan.manifests.flatMap(manifest => {
 		const oracle = makeOracle(manifest, plan, surroundings);
-		return plan.modes.flatMap(mode => plan.transports.map(transport => ({
+		return modesOf(manifest, plan).flatMap(mode => plan.transports.map(transport => ({
 			manifest, fixedPorts: fixedPorts(manifest),
 			run: async () => runCell({manifest, mode, transport, plan}, surroundings, oracle),
 		})));
 	});
 	return schedule(cells, plan.jobs, surroundings.signal, onCell);
+}
+
+export function countCells(plan: Plan): number {
+	let count = 0;
+	for (const manifest of plan.manifests) {
+		count += modesOf(manifest, plan).length * plan.transports.length;
+	}
+
+	return count;
+}
+
+/** Where there are no servers, none can run alone under the toolkit. */
+function modesOf(manifest: Manifest, {modes}: Plan): ReadonlyArray<Cell['mode']> {
+	return modes.filter(mode => mode !== 'server' || manifest.start.length > 0);
 }
 
 /** The run on plain TCP, once for all cells of an application. */

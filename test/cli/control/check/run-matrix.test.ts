@@ -150,3 +150,9 @@ test('runs that an interruption ends are no results', async t => {
 	controller.abort();
 	t.deepEqual(await running, []);
 });
+
+test('an application without servers has no mode in which only they are under the toolkit', async t => {
+	const exercise = [{name: 'talk', run: ['sh', '-c', 'echo done']}];
+	const cells = await run({manifests: [tinyApp({start: [], exercise, promotes: 'it only talks'})]});
+	t.deepEqual(statuses(cells), ['tiny both/auto: same', 'tiny client/auto: same']);
+});
