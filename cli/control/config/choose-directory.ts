@@ -19,7 +19,7 @@ export function readChosen(args: Readonly<Record<string, unknown>>, context: Con
 	return readDirectory(chooseDirectory(args, context), context.native);
 }
 
-export function settingsOf(directory: Directory, context: Context): Setting[] {
+export function settingsOf(directory: Directory, context: Pick<Context, 'env' | 'native'>): Setting[] {
 	return effectiveSettings(directory, appliedProfile(directory, context.native), context.env['RSOCKET_SET'], context.native);
 }
 

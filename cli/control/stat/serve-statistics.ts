@@ -95,14 +95,14 @@ function refuse(response: ServerResponse, status: number, text: string): void {
 }
 
 async function answerTo(url: string, look: () => Snapshot): Promise<Answer | undefined> {
-	return routes[url.replace(/\?.*$/s, '')]?.(look);
+	return routes.get(url.replace(/\?.*$/s, ''))?.(look);
 }
 
-const routes: Readonly<Record<string, (look: () => Snapshot) => Answer | Promise<Answer>>> = {
+const routes: ReadonlyMap<string, (look: () => Snapshot) => Answer | Promise<Answer>> = new Map(Object.entries({
 	'/': () => ({type: 'text/html; charset=utf-8', body: page}),
-	'/metrics': async look => ({type: metricsType, body: await formatMetrics(look())}),
-	'/snapshot.json'(look) {
+	'/metrics': async (look: () => Snapshot) => ({type: metricsType, body: await formatMetrics(look())}),
+	'/snapshot.json'(look: () => Snapshot) {
 		const snapshot = look();
 		return {type: 'application/json', body: JSON.stringify({version: 1, ...snapshot, summary: summarize(snapshot)})};
 	},
-};
+}));

@@ -1,0 +1,33 @@
+/** What rsstat(1) shows, as values. */
+import {loadNative} from '../../native.js';
+import {readFileTraces, requireProcessTraces, type EventLog} from '../stat/find-trace.js';
+import {summarize, type Summary} from '../stat/summarize.js';
+import {takeSnapshot, type LiveConnection, type Snapshot} from '../stat/take-snapshot.js';
+
+export const stats = {
+	/** Everything that the user of this process may see, at this moment; `pids`: of these processes only. */
+	snapshot({pids}: {readonly pids?: readonly number[]} = {}): Snapshot {
+		return takeSnapshot(loadNative(), {pids});
+	},
+
+	/** Only the connections. */
+	connections(options: {readonly pids?: readonly number[]} = {}): readonly LiveConnection[] {
+		return stats.snapshot(options).connections;
+	},
+
+	summary(snapshot: Snapshot = stats.snapshot()): Summary {
+		return summarize(snapshot);
+	},
+
+	/** The last events of a living process (a pid), or from a trace file or a core (a path). Throws a CliError where there are none. */
+	trace(source: number | string): EventLog[] {
+		const native = loadNative();
+		return typeof source === 'number' ? requireProcessTraces(source, native) : readFileTraces(source, native);
+	},
+
+	/** The text format of Prometheus. */
+	async metrics(snapshot: Snapshot = stats.snapshot()): Promise<string> {
+		const {formatMetrics} = await import('../stat/export-metrics.js');
+		return formatMetrics(snapshot);
+	},
+};

@@ -1,0 +1,18 @@
+/** A process and those that it started. */
+import {listPids, proc, readText} from './read-process.js';
+
+/** Children of a process that has ended belong to nobody's family any more. */
+export function findDescendants(pid: number, root = proc): number[] {
+	const children = new Map<number, number[]>();
+	for (const child of listPids(root)) {
+		const parent = Number(/^PPid:\s+(\d+)$/m.exec(readText(`${root}/${child}/status`))?.[1] ?? 0);
+		children.set(parent, [...children.get(parent) ?? [], child]);
+	}
+
+	const family = [pid];
+	for (const member of family) {
+		family.push(...children.get(member) ?? []);
+	}
+
+	return family;
+}
