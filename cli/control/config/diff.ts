@@ -28,7 +28,7 @@ export function diffDocuments(here: ConfigurationJson, there: ConfigurationJson,
 
 /** As they would be installed. */
 function ruleLines({rules = []}: ConfigurationJson, native: Native): string | null {
-	const parsed = parseRuleList(rules, 'rules', native).rules;
+	const parsed = parseRuleList(rules, {file: 'rules', text: '', path: '/rules'}, native).rules;
 	return parsed.length === 0 ? null : compileRules(parsed, name => profilePairs(readProfile(name, native), native), '\n');
 }
 

@@ -5,12 +5,13 @@ import {CliError, errorCode} from '../cli-error.js';
 import {ruleToJson} from '../rules/format-rule.js';
 import {compileRules, parseRuleList, parseRulesText} from '../rules/parse-rules.js';
 import {profilePairs, readProfile} from '../profiles/profiles.js';
+import {checkConfiguration} from './check-document.js';
 import {refuse} from './choose-directory.js';
 import {parseJson} from './parse-json.js';
 import {findOption, parseValue} from './parse-value.js';
 import {formatPreloadConfig, parsePreloadConfig} from './preload-config.js';
 import {otherFiles, type Directory} from './read-directory.js';
-import {checkConfiguration, type ConfigurationJson} from './schema.js';
+import {type ConfigurationJson} from './schema.js';
 import {type Changes} from './write-directory.js';
 
 const schemaName = 'config.schema.json';
@@ -36,7 +37,7 @@ export function readDocument(file: string, native: Native): ConfigurationJson {
 		return {version: 1};
 	}
 
-	refuse(parseRuleList(checked.value.rules ?? [], file, native).faults, remedy);
+	refuse(parseRuleList(checked.value.rules ?? [], {file, text, path: '/rules'}, native).faults, remedy);
 	refuse(parsePreloadConfig(formatPreloadConfig(checked.value.preload ?? []), `${file}, preload entry`).faults, remedy);
 	return checked.value;
 }
@@ -50,7 +51,7 @@ export function documentToChanges({settings = {}, rules, preload}: Configuration
 		changes.set(name, `${parseValue(findOption(name, native), String(value), native)}\n`);
 	}
 
-	const parsed = rules && parseRuleList(rules, 'rules', native).rules;
+	const parsed = rules && parseRuleList(rules, {file: 'rules', text: '', path: '/rules'}, native).rules;
 	changes.set(otherFiles.rules, parsed && `${compileRules(parsed, name => profilePairs(readProfile(name, native), native), '\n')}\n`);
 	changes.set(otherFiles.preload, preload && formatPreloadConfig(preload));
 	changes.set(otherFiles.profile, undefined);

@@ -48,17 +48,6 @@ function complaint(text: string): string {
 	}
 }
 
-/** Where the value at an instance path (`/settings/polling_time`) stands, as far as names tell. */
-export function lineOfPath(text: string, instancePath: string, name?: string): number {
-	let position = 0;
-	for (const segment of [...instancePath.split('/').slice(1), ...(name === undefined ? [] : [name])]) {
-		const found = text.indexOf(JSON.stringify(segment), position);
-		position = found === -1 ? position : found;
-	}
-
-	return lineAt(text, position);
-}
-
-function lineAt(text: string, position: number): number {
+export function lineAt(text: string, position: number): number {
 	return text.slice(0, position).split('\n').length;
 }

@@ -5,10 +5,10 @@ import {fileURLToPath} from 'node:url';
 import {type Native} from '../../native.js';
 import {describeDefault} from '../check-setting.js';
 import {CliError, errorCode} from '../cli-error.js';
+import {checkProfile} from '../config/check-document.js';
 import {formatFault} from '../config/fault.js';
 import {parseJson} from '../config/parse-json.js';
 import {findOption, parseValue} from '../config/parse-value.js';
-import {checkProfile} from '../config/schema.js';
 import {findNearest} from '../find-nearest.js';
 
 const directory = fileURLToPath(new URL('../../../../config/profiles/', import.meta.url));

@@ -1,8 +1,11 @@
 /** A file of rules: text, one rule a line, or JSON. The core's own parser judges each line, so that both agree. */
 import {type Native, type ParsedRule} from '../../native.js';
+import {checkRules} from '../config/check-document.js';
 import {type Fault} from '../config/fault.js';
+import {lineOfPath} from '../config/line-of-path.js';
 import {parseJson} from '../config/parse-json.js';
-import {checkConfiguration} from '../config/schema.js';
+import {findOption, parseValue} from '../config/parse-value.js';
+import {CliError} from '../cli-error.js';
 import {findNearest} from '../find-nearest.js';
 import {listProfiles} from '../profiles/profiles.js';
 import {toRaw, type Raw} from '../raw.js';
@@ -12,7 +15,7 @@ import {formatRule, type RuleJson} from './format-rule.js';
 const rulesMax = 256;
 
 export type Rule = {
-	/** From 1 on; in JSON, of the rule in its list. */
+	/** From 1 on, in the file. */
 	readonly line: number;
 	/** As the core reads it, without comment. */
 	readonly text: string;
@@ -45,27 +48,45 @@ function parseRulesJson(text: string, file: string, native: Native): Rules {
 		return {rules: [], faults: [parsed.fault]};
 	}
 
-	// A bare list of rules is meant too.
-	const value = Array.isArray(parsed.value) ? {version: 1, rules: parsed.value as unknown[]} : parsed.value;
-	const document = checkConfiguration(value, {text, file}, native);
-	return 'faults' in document ? {rules: [], faults: document.faults} : parseRuleList(document.value.rules ?? [], file, native);
+	const checked = checkRules(parsed.value, {text, file}, native);
+	if ('faults' in checked) {
+		return {rules: [], faults: checked.faults};
+	}
+
+	return 'rules' in checked.value
+		? parseRuleList(checked.value.rules, {text, file, path: '/rules'}, native)
+		: parseRuleList(checked.value, {text, file, path: ''}, native);
 }
 
-/** Rules of a document that fits the schema. */
-export function parseRuleList(list: readonly RuleJson[], file: string, native: Native): Rules {
+/** Rules of a document that fits the schema; `path` is where in it they stand. */
+export function parseRuleList(list: readonly RuleJson[], {text, file, path}: {readonly text: string; readonly file: string; readonly path: string}, native: Native): Rules {
 	const rules: Rule[] = [];
 	const faults: Fault[] = [];
 	for (const [index, rule] of list.entries()) {
-		takeLine({text: toRaw(formatRule(rule)), line: index + 1, file: `${file}, rule ${index + 1}`, isJson: true}, native, {rules, faults});
+		const line = lineOfPath(text, `${path}/${index}`);
+		try {
+			takeLine({text: toRaw(formatRule(withoutUnits(rule, native))), line, file}, native, {rules, faults});
+		} catch (error) {
+			if (!(error instanceof CliError)) {
+				throw error;
+			}
+
+			faults.push({file, line, message: error.message, remedy: error.remedy});
+		}
 	}
 
 	return finish(rules, faults, file, false);
 }
 
-type Line = {readonly text: string; readonly line: number; readonly file: string; readonly isJson?: boolean};
+/** Throws a CliError. */
+function withoutUnits({set, ...rest}: RuleJson, native: Native): RuleJson {
+	return set ? {...rest, set: Object.fromEntries(Object.entries(set).map(([key, value]) => [key, parseValue(findOption(key, native), String(value), native)]))} : rest;
+}
 
-function takeLine({text, line, file, isJson = false}: Line, native: Native, {rules, faults}: {rules: Rule[]; faults: Fault[]}): void {
-	const place = isJson ? {file} : {file, line};
+type Line = {readonly text: string; readonly line: number; readonly file: string};
+
+function takeLine({text, line, file}: Line, native: Native, {rules, faults}: {rules: Rule[]; faults: Fault[]}): void {
+	const place = {file, line};
 	const parsed = native.ruleParse(text as Raw);
 	if (parsed.kind === undefined) {
 		faults.push({...place, message: parsed.fault, remedy: remedyFor(text, parsed.word, native)});
