@@ -12,6 +12,7 @@
 #include "trace.h"
 
 #include <errno.h>
+#include <linux/memfd.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -55,11 +56,39 @@ void process_child_known(uint32_t child)
 	critical_exit();
 }
 
+/* Each process of the family has a lock on the byte of its pid in one file. Exec closes the file, which drops the lock. */
+static int family = -1;
+
+static void lock_own_byte(void)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = process_pid(), .l_len = 1};
+
+	if (family >= 0)
+		kernel_fcntl(family, F_SETLK, (long)&lock);
+}
+
+void process_watch_exec(void)
+{
+	family = own_fd((int)sys_call2(SYS_memfd_create, "rsocket-family", MFD_CLOEXEC));
+	lock_own_byte();
+}
+
+bool process_gone(uint32_t other)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = other, .l_len = 1};
+
+	if (sys_call2(SYS_kill, other, 0) == -ESRCH)
+		return true;
+	return family >= 0 && kernel_fcntl(family, F_GETLK, (long)&lock) == 0 && lock.l_type == F_UNLCK;
+}
+
 static void renew(void)
 {
 	store_relaxed(&pid, kernel_getpid());
 	kernel_random(name, sizeof name);
 	process_mark->alive = 1;
+	/* Before anybody learns the new pid. */
+	lock_own_byte();
 }
 
 void process_fork_child(void)

@@ -26,6 +26,11 @@ static inline bool process_forked_unseen(void)
 	return !process_mark->alive;
 }
 
+/* For a process that has no hooks around exec: from now on its forked family can tell that a pid lives on as another program. */
+void process_watch_exec(void);
+/* Whether PID, one of the family, ended or, as far as that is watched, executes something else. */
+bool process_gone(uint32_t pid);
+
 /* The child's part of a fork that ran no handlers. */
 void process_notice_fork(void);
 

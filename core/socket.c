@@ -280,7 +280,7 @@ bool conn_sole_holder(struct conn *c)
 		if (pid == 0 || pid == me)
 			continue;
 		/* Under a filter that does not know us even this question may be deadly. */
-		if ((pid & HOLDER_PENDING) || load_relaxed(&process_filtered) || sys_call2(SYS_kill, pid, 0) != -ESRCH)
+		if ((pid & HOLDER_PENDING) || load_relaxed(&process_filtered) || !process_gone(pid))
 			return false;
 		compare_swap(&c->shared->holder[i], &pid, 0);
 	}

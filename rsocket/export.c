@@ -27,6 +27,7 @@ static void start(void)
 {
 	thread_handlers_unseen = true;
 	process_init();
+	process_watch_exec();
 	pthread_atfork(process_fork_prepare, fork_parent, process_fork_child);
 	/* quick_exit runs no destructors. */
 	at_quick_exit(process_exit);
