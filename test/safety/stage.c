@@ -84,7 +84,7 @@ static int descriptors_of(pid_t pid)
 	return count - 2;
 }
 
-static int64_t cpu_ms_of(pid_t pid)
+int64_t stage_cpu_ms(pid_t pid)
 {
 	char path[64], line[1024], *end;
 	unsigned long user, kernel;
@@ -172,9 +172,9 @@ void stage_check_idle(struct stage *s)
 	kit_await_stopped(s->client);
 	/* What it had under way comes to its end; then nothing is left to be done. */
 	for (int tries = 0; tries < 10; tries++) {
-		before = cpu_ms_of(s->server);
+		before = stage_cpu_ms(s->server);
 		kit_sleep_ms(IDLE_MS);
-		used = cpu_ms_of(s->server) - before;
+		used = stage_cpu_ms(s->server) - before;
 		if (used <= IDLE_CPU_MS)
 			break;
 	}

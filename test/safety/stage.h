@@ -33,6 +33,9 @@ void stage_end(struct stage *);
 /* A port that nobody uses, below or above the range that the kernel gives to clients. */
 uint16_t stage_port(bool low);
 
+/* CPU time that process PID has used. */
+int64_t stage_cpu_ms(pid_t pid);
+
 /* Starts PROGRAM(name) preloaded; pipes to its standard input, and from its output unless OUT is NULL. */
 pid_t stage_program(const char *name, const char *a, const char *b, const char *c, int *in, int *out);
 
