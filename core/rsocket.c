@@ -166,8 +166,12 @@ static int disconnect(struct conn *c, int fd, const struct sockaddr *addr, sockl
 	conn_close(c, fd);
 	error = (int)sys_call3(SYS_connect, fd, addr, addrlen);
 	c = conn_new(fd, false);
-	if (c)
+	if (c) {
+		rsocket_options_init(c, NULL);
 		c->rsocket = options;
+	} else if (options.route) {
+		kernel_unmap(options.route, WIRE_PAGE);
+	}
 	return error;
 }
 

@@ -93,3 +93,31 @@ CASE(socket_options_are_real)
 	CHECK_CARRIED(pair.a, 1, 1);
 	pair_close(&pair);
 }
+
+/* Connecting to nothing: a new rsocket on the same number, with the options of the old one. */
+CASE(options_outlive_a_disconnect)
+{
+	struct sockaddr_storage address;
+	struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+	int listener = kit_listen(AF_INET, &address), fd = (int)MUST(rsocket(AF_INET, SOCK_STREAM, 0)), first, second;
+	char path[72];
+
+	kit_set_option(fd, SOL_RDMA, RDMA_INLINE, 17);
+	kit_pattern(path, sizeof(path), 3, 0);
+	MUST(rsetsockopt(fd, SOL_RDMA, RDMA_ROUTE, path, sizeof(path)));
+	MUST(rconnect(fd, (struct sockaddr *)&address, kit_address_length(&address)));
+	first = (int)MUST(raccept(listener, NULL, NULL));
+	kit_promote(fd, first);
+	MUST(rconnect(fd, &nobody, sizeof(nobody)));
+	CHECK_FAILS(rrecv(first, path, 1, 0), ECONNRESET);
+	CHECK_EQ(kit_get_option(fd, SOL_RDMA, RDMA_INLINE), 17);
+	kit_set_option(fd, SOL_RDMA, RDMA_INLINE, 18);
+	MUST(rconnect(fd, (struct sockaddr *)&address, kit_address_length(&address)));
+	second = (int)MUST(raccept(listener, NULL, NULL));
+	kit_promote(fd, second);
+	CHECK_EQ(kit_get_option(fd, SOL_RDMA, RDMA_INLINE), 18);
+	MUST(rclose(fd));
+	MUST(rclose(first));
+	MUST(rclose(second));
+	MUST(rclose(listener));
+}
