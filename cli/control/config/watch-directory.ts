@@ -34,10 +34,8 @@ export async function watchDirectory(directory: string, {signal, onReady, onChan
 		// First, because watchers of one path share what they learn of it.
 		await watcher?.close();
 		watcher = await startWatcher(directory, settle);
-		// It may have changed before the watcher stood.
-		if (identify(directory) !== identity) {
-			settle();
-		}
+		// It is ready a moment before it really watches: what changed meanwhile is found by looking once more.
+		settle();
 	};
 
 	await arm();
