@@ -155,6 +155,15 @@ void area_conn_free(struct stats_conn *record)
 		free_records[free_count++] = (uint16_t)(record - records_of(area));
 }
 
+static void total_add(uint64_t *total, const uint64_t *part)
+{
+	uint64_t value = load_relaxed(part);
+
+	/* Most are zero for a short connection, and the addition is a locked one. */
+	if (value)
+		fetch_add(total, value);
+}
+
 void area_account(const struct stats_conn *record)
 {
 	struct stats_area *to = load_acquire(&totals);
@@ -164,14 +173,14 @@ void area_account(const struct stats_conn *record)
 	fetch_add(&to->ended.connections, 1);
 	if (load_relaxed(&record->promoted_ns))
 		fetch_add(&to->ended.promoted, 1);
-	fetch_add(&to->ended.recv_bytes, load_relaxed(&record->recv_bytes));
-	fetch_add(&to->ended.send_bytes, load_relaxed(&record->send_bytes));
-	fetch_add(&to->ended.recv_calls, load_relaxed(&record->recv_calls));
-	fetch_add(&to->ended.send_calls, load_relaxed(&record->send_calls));
-	fetch_add(&to->ended.shm_recv_bytes, load_relaxed(&record->shm_recv_bytes));
-	fetch_add(&to->ended.shm_send_bytes, load_relaxed(&record->shm_send_bytes));
-	fetch_add(&to->ended.sleeps, load_relaxed(&record->sleeps));
-	fetch_add(&to->ended.spins, load_relaxed(&record->spins));
+	total_add(&to->ended.recv_bytes, &record->recv_bytes);
+	total_add(&to->ended.send_bytes, &record->send_bytes);
+	total_add(&to->ended.recv_calls, &record->recv_calls);
+	total_add(&to->ended.send_calls, &record->send_calls);
+	total_add(&to->ended.shm_recv_bytes, &record->shm_recv_bytes);
+	total_add(&to->ended.shm_send_bytes, &record->shm_send_bytes);
+	total_add(&to->ended.sleeps, &record->sleeps);
+	total_add(&to->ended.spins, &record->spins);
 }
 
 static bool in_use(struct stats_area *a)

@@ -88,8 +88,11 @@ void trace_add(const struct conn *c, enum trace_kind kind, int error, uint64_t v
 	event = &to->event[number & (TRACE_EVENTS - 1)];
 	store_relaxed(&event->sequence, 0);
 	full_barrier();
-	event->time_ns = clock_realtime();
+	/* The record has just been given the time of these two. */
 	event->opened_ns = load_relaxed(&stats->opened_ns);
+	event->time_ns = kind == TRACE_OPENED   ? event->opened_ns
+			 : kind == TRACE_CLOSED ? load_relaxed(&stats->closed_ns)
+						: clock_realtime();
 	event->value = value;
 	event->kind = kind;
 	event->reason = load_relaxed(&stats->reason);
