@@ -178,13 +178,13 @@ def pgbench(session):
     return {"rate": find(r"tps = ([\d.]+)", output)}
 
 
-def rstream_once(session, size, transfers, rounds, program="rstream"):
-    """Gb/s and us a transfer of rdma-core's rstream or riostream: over rsockets, or over kernel sockets on the plain side."""
+def rstream_once(session, size, transfers, rounds):
+    """Gb/s and us a transfer of rdma-core's rstream: over rsockets, or over kernel sockets on the plain side."""
     words = ("-p", session.port, "-S", size, "-C", transfers, "-I", max(1, round(rounds * session.seconds)))
     if session.mode == "plain":
         words += ("-T", "s")
-    server = session.serve(program, "-b", "127.0.0.1", *words)
-    output = session.run(program, "-s", "127.0.0.1", *words)
+    server = session.serve("rstream", "-b", "127.0.0.1", *words)
+    output = session.run("rstream", "-s", "127.0.0.1", *words)
     server.wait(10)
     result = re.search(r"s +([\d.]+) +([\d.]+)$", output, re.M)
     if not result:
@@ -200,12 +200,15 @@ def rstream(session):
     }
 
 
-def riowrite(session):
-    """The same bytes by riowrite into the peer's buffer, and by rsend and rrecv."""
-    return {
-        "gb": rstream_once(session, 1 << 20, 100, 10, "riostream")[0] / 8,
-        "gb_send": rstream_once(session, 1 << 20, 100, 10)[0] / 8,
-    }
+def placement(session):
+    """The same blocks by riowrite into the peer's buffer, and by rsend and rrecv."""
+    figures = {}
+    for mode in ("write", "send"):
+        server = session.serve(session.program("placement"), "serve", session.port)
+        found = fields(session.run(session.program("placement"), "drive", session.port, mode, int(session.seconds * 1000)))
+        server.wait(10)
+        figures |= {f"{mode}_{name}": value for name, value in found.items()}
+    return figures
 
 
 def churn(session):
@@ -292,8 +295,10 @@ EXPERIMENTS = (
         versus("rstream", "gb_64k", "rstream 64 KiB bandwidth", "GB/s", 3),
         versus("rstream", "gb_1m", "rstream 1 MiB bandwidth", "GB/s", 3),
     )),
-    Experiment("riowrite", riowrite, (Side(OURS, "both", library="librsocket.so"),), (
-        Line("riostream 1 MiB, riowrite against rsend and rrecv", "GB/s", f"riowrite/{OURS}/gb", f"riowrite/{OURS}/gb_send", goal=1.5),
+    Experiment("placement", placement, (Side(OURS, "both", library="librsocket.so"),), (
+        Line("1 MiB by riowrite against rsend and rrecv", "GB/s", f"placement/{OURS}/write_gb", f"placement/{OURS}/send_gb", goal=1.5),
+        Line("the same, CPU time of both ends a gigabyte", "s", f"placement/{OURS}/write_cpu_s_per_gb", f"placement/{OURS}/send_cpu_s_per_gb", True, 1.5),
+        Line("riowrite, CPU time of the passive end a gigabyte", "s", f"placement/{OURS}/write_passive_cpu_s_per_gb", lower_is_better=True, limit=0.001),
     )),
     Experiment("churn", churn, pair(), (versus("churn", "rate", "connect, exchange 64 B, close", "1/s", 0.95),), promotes=False),
     Experiment("plain-peer-pingpong", pingpong, plain_peer(ONE_CPU), tuple(
