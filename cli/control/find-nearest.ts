@@ -15,19 +15,23 @@ export function findNearest(name: string, candidates: readonly string[]): string
 	return nearest;
 }
 
-/** Levenshtein's, one row at a time. */
+/** Characters added, left out, exchanged, or swapped with their neighbour; one row at a time. */
 function editDistance(from: string, to: string): number {
+	let before: number[] = [];
 	let row = Array.from({length: to.length + 1}, (_, index) => index);
 	for (const [fromIndex, fromCharacter] of [...from].entries()) {
 		const next = [fromIndex + 1];
 		for (const [toIndex, toCharacter] of [...to].entries()) {
+			const isSwapped = fromIndex > 0 && toIndex > 0 && fromCharacter === to[toIndex - 1] && from[fromIndex - 1] === toCharacter;
 			next.push(Math.min(
 				(row[toIndex + 1] ?? 0) + 1,
 				(next[toIndex] ?? 0) + 1,
 				(row[toIndex] ?? 0) + (fromCharacter === toCharacter ? 0 : 1),
+				isSwapped ? (before[toIndex - 1] ?? 0) + 1 : Infinity,
 			));
 		}
 
+		before = row;
 		row = next;
 	}
 

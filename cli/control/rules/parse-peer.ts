@@ -1,5 +1,5 @@
 /** `10.0.0.5:6379`, `[::1]:80`. */
-import {isIPv4, isIPv6} from 'node:net';
+import {isIPv4, isIPv6, SocketAddress} from 'node:net';
 import {CliError} from '../cli-error.js';
 
 export type Peer = {
@@ -19,5 +19,10 @@ export function parsePeer(text: string): Peer {
 		});
 	}
 
-	return {address, port};
+	return {address: withoutMapping(address), port};
+}
+
+/** IPv4 within IPv6 is IPv4 to the rules. */
+function withoutMapping(address: string): string {
+	return isIPv4(address) ? address : new SocketAddress({address, family: 'ipv6'}).address.replace(/^::ffff:(?=\d+\.)/, '');
 }

@@ -8,6 +8,8 @@ test('finds the name with a letter missing, added, changed or swapped', t => {
 	t.is(findNearest('ring_sizes', names), 'ring_size');
 	t.is(findNearest('tronsport', names), 'transport');
 	t.is(findNearest('trasnport', names), 'transport');
+	t.is(findNearest('tpc', ['auto', 'shm', 'tcp']), 'tcp');
+	t.is(findNearest('laetncy', ['latency', 'balanced']), 'latency');
 });
 
 test('names nothing for what is no typing error', t => {
