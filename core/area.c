@@ -139,8 +139,7 @@ struct stats_conn *area_conn_new(void)
 	}
 	record = &records_of(area)[free_records[--free_count]];
 	/* A reader must not take the next connection's numbers for the last one's. */
-	store_relaxed(&record->state, STATS_FREE);
-	full_barrier();
+	exchange(&record->state, STATS_FREE);
 	memset(record, 0, sizeof *record);
 	return record;
 }

@@ -53,6 +53,9 @@ struct trace_ring *trace_file_new(char *path, size_t size)
 	struct rlimit limit;
 	int fd, error = 0;
 
+	/* The first call of ours may have come before libc knew its environment. */
+	if (!wanted[0])
+		trace_init();
 	if (!wanted[0] || load_relaxed(&process_filtered))
 		return NULL;
 	path_expand(path, size);
@@ -86,8 +89,7 @@ void trace_add(const struct conn *c, enum trace_kind kind, int error, uint64_t v
 		return;
 	number = fetch_add(&to->next, 1);
 	event = &to->event[number & (TRACE_EVENTS - 1)];
-	store_relaxed(&event->sequence, 0);
-	full_barrier();
+	exchange(&event->sequence, 0); /* a full barrier: not stored before what follows is */
 	/* The record has just been given the time of these two. */
 	event->opened_ns = load_relaxed(&stats->opened_ns);
 	event->time_ns = kind == TRACE_OPENED   ? event->opened_ns

@@ -19,7 +19,7 @@ struct view {
 	struct stats_area head;
 	struct stats_conn record[2048];
 	unsigned count;
-	char trace[TRACE_SIZE];
+	char trace[TRACE_SIZE] __attribute__((aligned(8)));
 };
 
 /* Where PID's area is mapped; 0: nowhere. WHAT: the name of the mapping. */
@@ -335,7 +335,7 @@ PROGRAM(connect_and_be_killed)
 
 CASE(events_in_a_file_outlive_a_kill, tcp)
 {
-	static char trace[TRACE_SIZE + 1];
+	static char trace[TRACE_SIZE + 1] __attribute__((aligned(8)));
 	char template[] = "/tmp/rsocket-trace-XXXXXX", wish[64], path[96];
 	const struct trace_ring *ring = (const struct trace_ring *)trace;
 	pid_t child;
