@@ -49,7 +49,8 @@ export const listCommand = defineCommand({
 });
 
 function look(filter: Filter, {native}: Context): Snapshot {
-	const snapshot = takeSnapshot(native);
+	// Nobody else is looked at.
+	const snapshot = takeSnapshot(native, {pids: filter.pids.length === 0 ? undefined : filter.pids});
 	return {...snapshot, connections: selectConnections(snapshot.connections, filter)};
 }
 

@@ -50,7 +50,7 @@ await redis;
 ```
 */
 // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- no options
-export function run<Options extends ExecaOptions = {}>(file: string, args: readonly string[] = [], options?: Options & ToolkitOptions): RunSubprocess<Options> {
+export function run<Options extends ExecaOptions & ToolkitOptions = {}>(file: string, args: readonly string[] = [], options?: Options): RunSubprocess<Options> {
 	const {profile, settings = {}, transport, rules, configDirectory, ...rest}: ExecaOptions & ToolkitOptions = options ?? {};
 	const native = loadNative();
 	const pairs = [

@@ -1,0 +1,24 @@
+import test from 'ava';
+import {type LiveConnection} from '../../../../cli/control/stat/take-snapshot.js';
+import {formatStory} from '../../../../cli/control/stat/tell-story.js';
+import {type OtherEnd} from '../../../../cli/control/stat/find-other-end.js';
+
+const side = {transport: 'tcp', bytes: 1, shmBytes: 0, calls: 1} as const;
+const connection: LiveConnection = {
+	pid: 1, program: 'p', fd: 3, role: 'connected', local: '10.0.0.1:5', peer: '10.0.0.2:80', send: side, recv: {...side, transport: 'unknown'}, reason: 'newer', isPromoted: false, openedAt: undefined, promotedAt: undefined,
+	sleeps: 2, spins: 1, state: 'ESTAB', transport: 'tcp/unknown', ageSeconds: 1, openedNs: '1',
+};
+const tell = (other: Exclude<OtherEnd, {kind: 'visible'}>): string => formatStory({end: {connection, events: []}, other, otherEvents: []}, [], (_style, text) => text);
+
+test('whatever is known of the other end', t => {
+	t.regex(tell({kind: 'elsewhere'}), /The other end is not in this network namespace/);
+	t.regex(tell({kind: 'hidden'}), /only its user and root/);
+	t.regex(tell({kind: 'process', pid: 9, program: 'q', hasLibrary: true}), /The other end is q \(9\), which has the library but shows nothing/);
+});
+
+test('what is not known', t => {
+	const text = tell({kind: 'elsewhere'});
+	t.regex(text, /reason {4}newer: the library is of another version\n {2}remedy {4}Run one version\.\n {2}events {4}none are known any more\n/);
+	t.regex(text, / {2}waits {5}2 slept in the kernel, 1 ended while they still spun\n/);
+	t.regex(text, /now over unknown/);
+});
