@@ -566,6 +566,54 @@ CASE(fork_of_the_mapper)
 	pair_close(&pair);
 }
 
+/* --- another user --- */
+
+static void be_another(int fd, void *shared)
+{
+	static char bytes[64];
+	volatile uint32_t *done = shared;
+
+	MUST(riomap(fd, bytes, sizeof(bytes), PROT_READ | PROT_WRITE, 0, 0));
+	kit_put(fd, "m", 1);
+	kit_get(fd, bytes + 1, 1);
+	CHECK_FAILS(riowrite(fd, "xx", 2, 0, 0), EPERM);
+	CHECK_FAILS(rioread(fd, bytes, 2, 0, 0), EPERM);
+	CHECK_EQ(bytes[0], 0);
+	*done = 1;
+}
+
+static void child_of_another_user(void *argument)
+{
+	MUST(setgid(12345));
+	MUST(setuid(12345));
+	child_main(argument);
+}
+
+/* Also for root, who could: the other end may name any process, and would be believed. */
+CASE(another_user)
+{
+	struct child child = {.run = be_another, .shared = shared_new(4096)};
+	char bytes[64] = "", mapped;
+	int listener, fd;
+	pid_t pid;
+
+	if (geteuid() != 0)
+		kit_skip("needs root");
+	listener = listen_maps(4, &child.address);
+	pid = kit_fork(child_of_another_user, &child);
+	fd = (int)MUST(raccept(listener, NULL, NULL));
+	MUST(rclose(listener));
+	MUST(riomap(fd, bytes, sizeof(bytes), PROT_READ | PROT_WRITE, 0, 0));
+	kit_get(fd, &mapped, 1);
+	CHECK_FAILS(riowrite(fd, "x", 1, 0, 0), EPERM);
+	CHECK_FAILS(rioread(fd, bytes, 1, 0, 0), EPERM);
+	PUT(fd, "g");
+	CHECK_EXITS(pid, 0);
+	CHECK_EQ(*(volatile uint32_t *)child.shared, 1);
+	CHECK_EQ(bytes[0], 0);
+	MUST(rclose(fd));
+}
+
 /* --- a hostile peer --- */
 
 #define TABLE_WORDS (1024 / sizeof(uint64_t))
