@@ -13,7 +13,7 @@ export function formatManual(tool: Tool, version: string, date: string): string 
 		String.raw`.\" written by scripts/check.d/man.mjs from cli/commands: change it there`,
 		`.TH ${name.toUpperCase()} 1 ${date} "rsocket accelerator ${version}" "User Commands"`,
 		'.SH NAME', String.raw`${escape(name)} \- ${escape(summary)}`,
-		'.SH SYNOPSIS', `.B ${escape(name)}`, ...usage === undefined ? ['.RI [ option ...]', '.I command', '.RI [ argument ...]'] : [escape(withName(usage, name))],
+		'.SH SYNOPSIS', ...usage === undefined ? [`.B ${escape(name)}`, '.RI [ option ...]', '.I command', '.RI [ argument ...]'] : [escape(withName(usage, name))],
 		'.SH DESCRIPTION', ...paragraphs(description),
 		'.SH COMMANDS', ...[...commands, completionCommand(name)].flatMap(command => describeCommand(command, name, [])),
 		'.SH OPTIONS', 'Every command understands:', ...describeOptions({...options, ...commonOptions}),
