@@ -9,6 +9,7 @@
 #include "log.h"
 #include "process.h"
 #include "rules.h"
+#include "trace.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -159,6 +160,7 @@ struct rendezvous *rendezvous_new(struct conn *c, enum reason *reason, bool *ret
 		if (error < 0) {
 			/* In use: a squatter, or the remains of an older connection that are about to go. */
 			log_at(LOG_DEBUG, "no rendezvous: error %d", -error);
+			trace_blame(-error);
 			*retry = error == -EADDRINUSE;
 			*reason = error == -EADDRINUSE ? REASON_OTHER_USER : REASON_NO_MEMORY;
 			free(r);
@@ -365,6 +367,7 @@ static uint64_t own_cookie(struct conn *c)
 static enum reason memory_reason(int error)
 {
 	log_at(LOG_DEBUG, "no shared memory: error %d", -error);
+	trace_blame(-error);
 	return error == -EINVAL || error == -ENOSYS ? REASON_OLD_KERNEL : REASON_NO_MEMORY;
 }
 

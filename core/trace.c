@@ -16,6 +16,7 @@ _Static_assert((TRACE_EVENTS & (TRACE_EVENTS - 1)) == 0, "numbers come round");
 
 static struct trace_ring *ring;
 static char wanted[256];
+static __thread int blamed;
 
 void trace_init(void)
 {
@@ -78,6 +79,11 @@ struct trace_ring *trace_file_new(char *path, size_t size)
 	return NULL;
 }
 
+void trace_blame(int error)
+{
+	blamed = error;
+}
+
 void trace_add(const struct conn *c, enum trace_kind kind, int error, uint64_t value)
 {
 	struct trace_ring *to = load_acquire(&ring);
@@ -87,6 +93,10 @@ void trace_add(const struct conn *c, enum trace_kind kind, int error, uint64_t v
 
 	if (!to)
 		return;
+	if (kind == TRACE_REASON) {
+		error = blamed;
+		blamed = 0;
+	}
 	number = fetch_add(&to->next, 1);
 	event = &to->event[number & (TRACE_EVENTS - 1)];
 	exchange(&event->sequence, 0); /* a full barrier: not stored before what follows is */

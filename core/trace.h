@@ -16,7 +16,7 @@
 /* Order is ABI: append only. */
 enum trace_kind {
 	TRACE_OPENED,        /* connected or accepted; value: 1 accepted */
-	TRACE_REASON,        /* the reason changed: refused and why, or promoted */
+	TRACE_REASON,        /* the reason changed: refused and why, or promoted; error: the errno behind it, if any */
 	TRACE_SEND_SHM,      /* bytes to the peer left TCP; value: at which position */
 	TRACE_RECV_SHM,      /* bytes from the peer left TCP; value: at which position */
 	TRACE_SEND_RETURNED, /* bytes to the peer went back to TCP */
@@ -72,6 +72,9 @@ struct trace_ring *trace_file_new(char *path, size_t size);
 
 /* Once, while the environment is still what exec gave. */
 void trace_init(void);
+
+/* The errno behind the next change of a reason that this thread makes. */
+void trace_blame(int error);
 
 /* One event of C. Never blocks; does nothing before trace_start. */
 void trace_add(const struct conn *c, enum trace_kind kind, int error, uint64_t value);

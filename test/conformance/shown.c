@@ -323,6 +323,37 @@ CASE(under_a_filter)
 	pair_close(&pair);
 }
 
+/* Why it could not be promoted is told with the errno: no descriptor is left for the ring. */
+CASE(a_refusal_with_its_errno)
+{
+	struct pair pair = pair_new(AF_INET);
+	const struct trace_ring *ring;
+	struct rlimit limit;
+	static struct view view;
+	bool told = false;
+	char byte;
+
+	if (kit_expect() == EXPECT_KERNEL)
+		kit_skip("nothing of the toolkit is here to be looked at");
+	MUST(getrlimit(RLIMIT_NOFILE, &limit));
+	limit.rlim_cur = 0;
+	MUST(setrlimit(RLIMIT_NOFILE, &limit));
+	for (int i = 0; i < 20; i++) {
+		MUST(send(pair.a, "x", 1, 0));
+		CHECK_EQ(MUST(recv(pair.b, &byte, 1, 0)), 1);
+		MUST(send(pair.b, "y", 1, 0));
+		CHECK_EQ(MUST(recv(pair.a, &byte, 1, 0)), 1);
+	}
+	limit.rlim_cur = 1024;
+	MUST(setrlimit(RLIMIT_NOFILE, &limit));
+	must_look(getpid(), &view);
+	ring = (const struct trace_ring *)view.trace;
+	for (unsigned i = 0; i < TRACE_EVENTS; i++)
+		told |= ring->event[i].kind == TRACE_REASON && ring->event[i].error == EMFILE;
+	CHECK(told);
+	pair_close(&pair);
+}
+
 PROGRAM(connect_and_be_killed)
 {
 	struct pair pair = PAIR;

@@ -18,7 +18,7 @@ export type Event = {
 	readonly kind: TraceEvent['kind'];
 	/** What the reason was then. */
 	readonly reason: string;
-	/** The name of an errno, or empty. */
+	/** The name of an errno, or empty: of a call that failed, or behind a refusal. */
 	readonly error: string;
 	/** opened: 1 if accepted; send-shm, recv-shm: the position at which the bytes left TCP; closed: bytes that it moved. */
 	readonly value: number;

@@ -30,7 +30,7 @@ export function describeEvent({kind, reason, error, value}: Event, reasons: read
 		}
 
 		case 'reason': {
-			return `${reason}: ${reasons.find(({code}) => code === reason)?.text ?? 'of another version'}`;
+			return `${reason}: ${reasons.find(({code}) => code === reason)?.text ?? 'of another version'}${error === '' ? '' : ` (${error})`}`;
 		}
 
 		case 'send-shm': {
