@@ -7,6 +7,7 @@ import {compileRules, parseRuleList, parseRulesText} from '../rules/parse-rules.
 import {profilePairs, readProfile} from '../profiles/profiles.js';
 import {checkConfiguration} from './check-document.js';
 import {refuse} from './choose-directory.js';
+import {lineOfPath} from './line-of-path.js';
 import {parseJson} from './parse-json.js';
 import {findOption, parseValue} from './parse-value.js';
 import {formatPreloadConfig, parsePreloadConfig} from './preload-config.js';
@@ -38,7 +39,10 @@ export function readDocument(file: string, native: Native): ConfigurationJson {
 	}
 
 	refuse(parseRuleList(checked.value.rules ?? [], {file, text, path: '/rules'}, native).faults, remedy);
-	refuse(parsePreloadConfig(formatPreloadConfig(checked.value.preload ?? []), `${file}, preload entry`).faults, remedy);
+	refuse((checked.value.preload ?? []).flatMap((entry, index) => {
+		const line = lineOfPath(text, `/preload/${index}`);
+		return parsePreloadConfig(formatPreloadConfig([entry]), file).faults.map(fault => ({...fault, line}));
+	}), remedy);
 	return checked.value;
 }
 

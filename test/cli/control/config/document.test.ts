@@ -53,7 +53,7 @@ test('every fault of a document is told, with file and line', t => {
 		['{"version": 1, "rules": [{}, {"use": "tpc"}]}', /rules, 0 .*exactly one of use, set and profile[^]*rules, 1, use .*one of both, auto, shm, tcp/],
 		['{"version": 1, "rules": [{"use": "tcp"}, {"use": "tcp", "peer": "10.0.0.1/40"}]}', /config\.json:1: an IPv4 prefix has 0 to 32 bits/],
 		['{"version": 1, "rules": [{"profile": "latancy"}]}', /json:1: no profile is called "latancy"\. Did you mean latency\?/],
-		['{"version": 1, "preload": [{"program": "*", "domain": "INTE", "type": "*", "protocol": "*"}]}', /preload entry:1: "INTE" is no domain/],
+		['{"version": 1, "preload": [{"program": "*", "domain": "INTE", "type": "*", "protocol": "*"}]}', /config\.json:1: "INTE" is no domain/],
 	] as const) {
 		const error = t.throws(() => readText(t, text), {instanceOf: CliError});
 		t.regex(error?.message ?? '', pattern);

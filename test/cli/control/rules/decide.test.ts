@@ -1,53 +1,48 @@
 import test from 'ava';
 import {considerUseRules, findSettingsRule, findUseRule, type Subject} from '../../../../cli/control/rules/decide.js';
 import {findUnreachable} from '../../../../cli/control/rules/find-unreachable.js';
-import {parseRules} from '../../../../cli/control/rules/parse-rules.js';
+import {formatRule, ruleToJson} from '../../../../cli/control/rules/format-rule.js';
+import {parseRulesText, type Rule} from '../../../../cli/control/rules/parse-rules.js';
 import {loadNative} from '../../../../cli/native.js';
 
 const native = loadNative();
-const subject: Subject = {program: 'redis-server', role: 'server', address: '10.0.0.5', port: 6379};
 
-function parse(...lines: readonly string[]) {
-	return parseRules(lines.join('\n'), 'f', native).rules;
+function parse(...lines: string[]): readonly Rule[] {
+	return parseRulesText(lines.join('\n'), 'rules', native).rules;
 }
 
-test('the first rule that matches decides, and those before it say why they did not', t => {
-	const lines = [
-		'set * polling_time=0', 'use tcp * nginx *:*', 'use tcp client redis* *:*', 'use tcp server redis* *:80', 'use tcp server redis* 192.168.0.0/16:*',
-		'use shm server redis* 10.0.0.0/8:6000-7000', 'use tcp * * *:*',
-	]);
-	t.deepEqual(considerUseRules(rules, subject, native).map(({rule, mismatch}) => [rule.line, mismatch]), [
-		[2, 'program'], [3, 'role'], [4, 'port'], [5, 'peer'], [6, undefined],
-	]);
+const subject: Subject = {program: 'redis-server', role: 'server', address: '10.0.0.5', port: 6379};
+
+test('the first one that matches decides', t => {
+	const rules = parse('use tcp client * *', 'use tcp * nginx *', 'set redis-* polling_time=0', 'use tcp * * *:80-90', 'use tcp * * 11.0.0.0/8', 'use shm server redis-* 10.0.0.0/8:6379', 'use tcp * * *');
+	t.deepEqual(considerUseRules(rules, subject, native).map(({rule, mismatch}) => [rule.line, mismatch]), [[1, 'role'], [2, 'program'], [4, 'port'], [5, 'peer'], [6, undefined]]);
 	t.is(findUseRule(rules, subject, native)?.line, 6);
+	t.is(findUseRule(rules.slice(0, 2), subject, native), undefined);
+	t.is(findSettingsRule(rules, 'redis-cli', native)?.line, 3);
+	t.is(findSettingsRule(rules, 'curl', native), undefined);
 });
 
-test('without a matching rule none decides', t => {
-	const rules = parse('use tcp * nginx *:*', 'set redis-server polling_time=0');
-	t.deepEqual(considerUseRules(rules, subject, native).map(({mismatch}) => mismatch), ['program']);
-	t.is(findUseRule(rules, subject, native), undefined);
+test('both families, prefixes that end within a byte', t => {
+	const matches = (rule: string, address: string) => findUseRule(parse(rule), {...subject, address}, native) !== undefined;
+	t.true(matches('use tcp * * 10.0.0.4/30', '10.0.0.7'));
+	t.false(matches('use tcp * * 10.0.0.4/30', '10.0.0.8'));
+	t.true(matches('use tcp * * [fd00::]/9', 'fd7f::1'));
+	t.false(matches('use tcp * * [fd00::]/9', 'fd80::1'));
+	t.false(matches('use tcp * * 0.0.0.0/0', '::1'));
+	t.true(matches('use tcp * r*s*v*r *', '::1'));
 });
 
-test('addresses of both families', t => {
-	const decides = (rule: string, address: string) => findUseRule(parse(rule), {...subject, address}, native) !== undefined;
-	t.true(decides('use tcp * * [::1]:*', '::1'));
-	t.true(decides('use tcp * * [fe80::/10]:*', 'fe80::7') || decides('use tcp * * [fe80::]/10:*', 'fe80::7'));
-	t.false(decides('use tcp * * [::1]:*', '::2'));
-	t.false(decides('use tcp * * 10.0.0.0/8:*', '11.0.0.1'));
+test('rules that nothing reaches', t => {
+	const rules = parse('use both * a *', 'use tcp * a *:80', 'set * polling_time=0', 'profile nginx latency', 'use tcp server b *:1-9', 'use tcp server b *:3', 'use tcp client b *:3');
+	t.deepEqual(findUnreachable(rules).map(({rule, because}) => [rule.line, because.line]), [[2, 1], [4, 3], [6, 5]]);
 });
 
-test('of set and profile rules the first one for the program counts', t => {
-	const rules = parse('use tcp * * *:*', 'set nginx polling_time=1', 'profile redis* latency', 'set * polling_time=0');
-	t.is(findSettingsRule(rules, 'redis-server', native)?.line, 3);
-	t.is(findSettingsRule(rules, 'curl', native)?.line, 4);
-	t.is(findSettingsRule(parse('use tcp * * *:*'), 'curl', native), undefined);
-});
+test('text and JSON say the same', t => {
+	for (const line of ['use tcp server redis-* 10.0.0.0/8:6379', 'use both * * *:*', 'use shm client x [::1]:7-9', 'set * polling_time=0 transport=shm', 'profile nginx latency']) {
+		const [rule] = parse(line);
+		t.deepEqual(parse(rule ? formatRule(ruleToJson(rule)) : '')[0]?.parsed, rule?.parsed );
+		t.is(rule?.line, 1);
+	}
 
-test('rules that can never decide are found', t => {
-	const found = (...lines: readonly string[]) => findUnreachable(parse(...lines)).map(({rule, because}) => [rule.line, because.line]);
-	t.deepEqual(found('use both * * *:*', 'use tcp server nginx 10.0.0.1:80'), [[2, 1]]);
-	t.deepEqual(found('use tcp * nginx *:80-90', 'use both server nginx *:85', 'use both server nginx *:91'), [[2, 1]]);
-	t.deepEqual(found('use tcp server * *:*', 'use tcp client * *:*', 'use tcp * * 10.0.0.1:*'), []);
-	t.deepEqual(found('set * polling_time=0', 'profile nginx latency', 'use tcp * * *:*'), [[2, 1]]);
-	t.deepEqual(found('set nginx polling_time=0', 'set redis polling_time=1'), []);
+	t.is(formatRule({use: 'tcp'}), 'use tcp * * *:*');
 });
