@@ -13,10 +13,10 @@ import {toRaw} from '../raw.js';
 /** File names and their new content, of one character a byte; undefined: removed. */
 export type Changes = ReadonlyMap<string, string | undefined>;
 
-export function writeDirectory(directory: string, changes: Changes, native: Native): void {
+export function writeDirectory(directory: string, changes: Changes, native: Native, {timeoutMs = lockTimeoutMs}: {readonly timeoutMs?: number} = {}): void {
 	try {
 		const target = makeDirectory(directory);
-		const lock = takeLock(target, native);
+		const lock = takeLock(target, timeoutMs, native);
 		try {
 			removeLeftovers(target);
 			const [first, ...others] = changes;
@@ -37,8 +37,8 @@ const lockTimeoutMs = 5000;
 const lockRetryMs = 10;
 
 /** One change at a time: what another process writes meanwhile would be lost. */
-function takeLock(directory: string, native: Native): number {
-	for (const end = Date.now() + lockTimeoutMs; ;) {
+function takeLock(directory: string, timeoutMs: number, native: Native): number {
+	for (const end = Date.now() + timeoutMs; ;) {
 		const fd = openSync(directory, 'r');
 		const {dev, ino} = fstatSync(fd);
 		// Whoever had it may have put another directory there.

@@ -40,7 +40,7 @@ test('rules that nothing reaches', t => {
 test('text and JSON say the same', t => {
 	for (const line of ['use tcp server redis-* 10.0.0.0/8:6379', 'use both * * *:*', 'use shm client x [::1]:7-9', 'set * polling_time=0 transport=shm', 'profile nginx latency']) {
 		const [rule] = parse(line);
-		t.deepEqual(parse(rule ? formatRule(ruleToJson(rule)) : '')[0]?.parsed, rule?.parsed );
+		t.deepEqual(parse(rule ? formatRule(ruleToJson(rule)) : '')[0]?.parsed, rule?.parsed);
 		t.is(rule?.line, 1);
 	}
 
