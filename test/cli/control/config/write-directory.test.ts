@@ -87,7 +87,7 @@ test('no permission, and a place where there can be no directory', t => {
 		}`;
 	mkdirSync(path.join(root, 'closed'), {mode: 0o755});
 	writeFileSync(path.join(root, 'closed', 'a'), '1\n');
-	const {stdout, stderr} = spawnSync(process.execPath, ['--input-type=module', '-e', script, path.join(root, 'closed')], {encoding: 'utf8'});
+	const {stdout, stderr} = spawnSync(process.execPath, ['--input-type=module', '-e', script, path.join(root, 'closed')], {encoding: 'utf8', env: {...process.env, NODE_V8_COVERAGE: undefined}});
 	t.is(stderr, '');
 	t.regex(stdout, /^permission Nothing was changed\. Use sudo.*\npermission Nothing was changed\. Use sudo/);
 	t.deepEqual(contentsOf(path.join(root, 'closed')), {a: '1\n'});
