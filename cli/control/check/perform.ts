@@ -26,6 +26,8 @@ export type Outcome = {
 	readonly durationMs: number;
 	/** It did not get as far as the steps. */
 	readonly error: string | undefined;
+	/** Programs that had to be killed at the end. */
+	readonly stubborn: readonly string[];
 	readonly log: string;
 };
 
@@ -51,8 +53,8 @@ export async function perform(manifest: Manifest, circumstances: Circumstances):
 			error = error_ instanceof Error ? error_.message : String(error_);
 		}
 
-		await stage.stop();
-		return {steps, connections: stage.connections(), durationMs: Math.round(performance.now() - start), error, log: stage.log()};
+		const stubborn = await stage.stop();
+		return {stubborn, steps, connections: stage.connections(), durationMs: Math.round(performance.now() - start), error, log: stage.log()};
 	} finally {
 		await stage.close();
 	}
@@ -119,6 +121,11 @@ export function findDifferences(expected: Outcome, got: Outcome): Difference[] {
 		return [{step: 'start', what: 'error', expected: 'ready', got: got.error}];
 	}
 
+	const stubborn = got.stubborn.filter(program => !expected.stubborn.includes(program));
+	return [...compareSteps(expected, got), ...stubborn.map(program => ({step: 'stop', what: program, expected: 'ends when told to', got: 'had to be killed'}))];
+}
+
+function compareSteps(expected: Outcome, got: Outcome): Difference[] {
 	return Object.entries(expected.steps).flatMap(([step, {status, output}]) => {
 		const other = got.steps[step];
 		return [

@@ -140,9 +140,10 @@ export class Stage {
 		return this.#children.map(child => [`$ ${child.command.join(' ')}`, ...outputs(child).map(text => text.slice(-2000).trim())].filter(Boolean).join('\n')).join('\n');
 	}
 
-	/** Ends all programs, so that their part of the report is complete. */
-	async stop(): Promise<void> {
-		await Promise.all(this.#children.map(async child => stopFamily(child, this.options.stopSignal)));
+	/** Ends all programs, so that their part of the report is complete. Returns those that the polite signal did not end. */
+	async stop(): Promise<string[]> {
+		const stopped = await Promise.all(this.#children.map(async child => stopFamily(child, this.options.stopSignal)));
+		return this.#children.filter((_, index) => !stopped[index]).map(({command}) => command[0] ?? '');
 	}
 
 	async close(): Promise<void> {
@@ -209,9 +210,9 @@ async function waitForEnd(subprocess: ResultPromise): Promise<number | string> {
 	return result.exitCode ?? result.signal ?? result.shortMessage ?? 'unknown';
 }
 
-/** Politely, then not. Returns when nothing of it is left. */
-async function stopFamily(child: Child, polite: NodeJS.Signals): Promise<void> {
-	for (const [signal, waitMs] of [[polite, 5000], ['SIGKILL', 10_000]] as const) {
+/** Politely, then not. Returns when nothing of it is left: whether politeness was enough. */
+async function stopFamily(child: Child, polite: NodeJS.Signals): Promise<boolean> {
+	for (const [signal, waitMs] of [[polite, 8000], ['SIGKILL', 10_000]] as const) {
 		const deadline = Date.now() + waitMs;
 		for (const pid of child.pid > 0 ? findFamily(child.pid) : []) {
 			signalOne(pid, signal);
@@ -221,13 +222,15 @@ async function stopFamily(child: Child, polite: NodeJS.Signals): Promise<void> {
 			if (findFamily(child.pid).length === 0) {
 				// eslint-disable-next-line no-await-in-loop
 				await child.ended;
-				return;
+				return signal === polite;
 			}
 
 			// eslint-disable-next-line no-await-in-loop
 			await sleep(20);
 		}
 	}
+
+	return child.pid <= 0;
 }
 
 function signalOne(pid: number, signal: NodeJS.Signals): void {

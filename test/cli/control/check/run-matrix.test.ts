@@ -156,3 +156,10 @@ test('an application without servers has no mode in which only they are under th
 	const cells = await run({manifests: [tinyApp({start: [], exercise, promotes: 'it only talks'})]});
 	t.deepEqual(statuses(cells), ['tiny both/auto: same', 'tiny client/auto: same']);
 });
+
+test('a server that ends when told to on plain TCP only differs', async t => {
+	const [{run: server} = {run: []}] = tinyApp().start;
+	const start = [{run: ['sh', '-c', 'test -z "$LD_PRELOAD" || trap "" TERM; "$0" "$@" & while :; do sleep 1; done', ...server], ready: {port: 'port'}}];
+	const [cell] = await run({manifests: [tinyApp({start})], modes: ['server']});
+	t.like(cell, {status: 'differs', differences: [{step: 'stop', what: 'sh', expected: 'ends when told to', got: 'had to be killed'}]});
+});
