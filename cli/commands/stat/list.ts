@@ -14,7 +14,7 @@ export const listCommand = defineCommand({
 	describe: 'Lists the connections of every process under the toolkit',
 	description: [
 		'One line a connection, as each process sees it: two lines where both ends are under the toolkit on this host. MSGS are calls that moved bytes; WAKES are waits that slept in the kernel while the connection was promoted, SPINS those that ended while they still spun.',
-		'Processes of other users are shown to root only. Reading costs the processes nothing: they are not stopped, asked or woken, and with a process its figures are gone.',
+		'Processes of other users, and those that have changed their user since they were started, are shown to root only, as the kernel has it. Reading costs the processes nothing: they are not stopped, asked or woken, and with a process its figures are gone.',
 	],
 	options: {
 		...filterOptions,

@@ -47,7 +47,8 @@ export function readAreas(native: Native, pids: readonly number[] | undefined, r
 				records: [...found.records, ...readReport(found.head, members[0] ?? 0, {native, reports, root})],
 			});
 		} else if (mapping.hasName) {
-			unreadable.push(...members);
+			// Those that ended meanwhile have none any more.
+			unreadable.push(...members.filter(pid => findAreas(pid, native.statsLayout, root).some(({key}) => key === mapping.key)));
 		}
 	}
 

@@ -58,7 +58,7 @@ function count(connections: readonly LiveConnection[], key: (connection: LiveCon
 export function formatSummary(summary: Summary, reasons: readonly Reason[]): string {
 	const {processes, connections, promoted, transports, programs, open, ended, sleeps, spins, dropped} = summary;
 	const list = (counts: Readonly<Record<string, number>>): string => Object.entries(counts).map(([name, number]) => `${number} ${name}`).join(', ') || 'none';
-	const share = ({sentBytes, receivedBytes, shmBytes}: Traffic): string => sentBytes + receivedBytes === 0 ? '' : `, ${(shmBytes / (sentBytes + receivedBytes) * 100).toFixed(1)} % through shared memory`;
+	const share = ({sentBytes, receivedBytes, shmBytes}: Traffic): string => sentBytes + receivedBytes === 0 ? '' : `, ${Math.min(100, shmBytes / (sentBytes + receivedBytes) * 100).toFixed(1)} % through shared memory`;
 	const describe = (traffic: Traffic): string => `sent ${formatBytes(traffic.sentBytes)} in ${traffic.sentMessages} messages, received ${formatBytes(traffic.receivedBytes)} in ${traffic.receivedMessages}${share(traffic)}`;
 	return [
 		`${processes} ${processes === 1 ? 'process' : 'processes'}, ${connections} open connection ${connections === 1 ? 'end' : 'ends'}, ${promoted} promoted`,
