@@ -100,7 +100,7 @@ function traces(error: unknown): string {
 		: String(error);
 }
 
-export function packageVersion(): string {
+function packageVersion(): string {
 	const {version} = JSON.parse(readFileSync(new URL('../../../../package.json', import.meta.url), 'utf8')) as {version: string};
 	return version;
 }
