@@ -6,6 +6,8 @@ export type Known = {
 	/** Without dashes. */
 	readonly options: readonly string[];
 	readonly commands: readonly string[];
+	/** How the command is written, if there is one: `set <key> <value>`. */
+	readonly usage?: string;
 };
 
 export function explainFailure(message: string, tool: string, known: Known): CliError {
@@ -18,7 +20,11 @@ function oneSentence(message: string): string {
 }
 
 /** An unknown word may have been meant as a command or as an option: yargs calls it an argument either way. */
-function suggest(message: string, tool: string, {options, commands}: Known): string {
+function suggest(message: string, tool: string, {options, commands, usage}: Known): string {
+	if (usage !== undefined && message.startsWith('Not enough non-option arguments')) {
+		return `Write: ${tool} ${usage}. ${tool} ${usage.replace(/ ?[<[].*/, '')} --help says more.`.replace(/  +/, ' ');
+	}
+
 	const unknown = /Unknown (?:argument|command)s?: ([^\s,]+)/.exec(message)?.[1];
 	const nearest = unknown === undefined ? undefined : findNearest(unknown, [...commands, ...options]);
 	if (nearest === undefined) {

@@ -5,10 +5,16 @@ import {
 	commonOptions, type Command, type OptionTable, type Tool,
 } from './tool.js';
 
+/** What a lone dash becomes. */
+export const standardInput = '/dev/stdin';
+
 export type ParsedTool = {
 	readonly command: Command;
 	readonly args: Readonly<Record<string, unknown>>;
 };
+
+/** yargs takes a lone dash for an option without a name; no argument of a program can have this character. */
+const dash = '\0';
 
 /** What to do: run a command, or print `output` (help, version) and be done. Throws a CliError for anything else. */
 export function parseTool(tool: Tool, args: readonly string[], version: string): ParsedTool | {readonly output: string} {
@@ -44,11 +50,11 @@ export function parseTool(tool: Tool, args: readonly string[], version: string):
 			failure ??= message || error?.message;
 		});
 	addCommands(parser, {commands: [...tool.commands], options, choose, note});
-	void parser.parse([...args], {}, (_error: unknown, _argv: unknown, text: string) => {
+	void parser.parse(args.map(argument => argument === '-' ? dash : argument), {}, (_error: unknown, _argv: unknown, text: string) => {
 		output = text;
 	});
 	if (failure !== undefined) {
-		throw explainFailure(failure, tool.name, known);
+		throw explainFailure(failure.replaceAll(dash, '-'), tool.name, known);
 	}
 
 	if (chosen && output === '') {
@@ -58,36 +64,52 @@ export function parseTool(tool: Tool, args: readonly string[], version: string):
 	return {output: `${output}\n`};
 }
 
+/** yargs makes nothing of a lone dash. */
+function spellInput(args: readonly string[]): string[] {
+	const separator = args.indexOf('--');
+	return args.map((word, index) => word === '-' && (separator === -1 || index < separator) ? standardInput : word);
+}
+
 /** Of an option that is no list and was given twice, the last one counts. */
 function takeLast(argv: Readonly<Record<string, unknown>>, table: OptionTable): Record<string, unknown> {
 	return Object.fromEntries(Object.entries(argv).map(([name, value]) => {
 		const isOnce = table[name] !== undefined && table[name].array !== true;
-		return [name, isOnce && Array.isArray(value) ? (value as unknown[]).at(-1) : value];
+		const taken: unknown = isOnce && Array.isArray(value) ? (value as unknown[]).at(-1) : value;
+		return [name, Array.isArray(taken) ? taken.map(one => withDash(one)) : withDash(taken)];
 	}));
+}
+
+function withDash(value: unknown): unknown {
+	return value === dash ? '-' : value;
 }
 
 type Adding = {
 	readonly commands: readonly Command[];
+	/** The commands that these are below. */
+	readonly above?: readonly string[];
 	/** Of all levels above. */
 	readonly options: OptionTable;
 	readonly choose: (command: Command, table: OptionTable) => (argv: Readonly<Record<string, unknown>>) => void;
 	readonly note: (known: Known) => void;
 };
 
-function addCommands(parser: Argv, {commands, options, choose, note}: Adding): void {
+function addCommands(parser: Argv, {commands, above = [], options, choose, note}: Adding): void {
 	const names = commands.map(command => commandName(command)).filter(name => name !== '$0');
 	note({options: [...Object.keys(options), 'help', 'version'], commands: names});
 	for (const command of commands) {
 		parser.command(command.command, command.describe, child => {
 			const below = {...options, ...command.options};
-			note({options: [...Object.keys(below), 'help', 'version'], commands: commandName(command) === '$0' ? names : []});
+			const words = [...above, command.command].join(' ').replace('$0 ', '');
+			note({...(command.run && {usage: words}), options: [...Object.keys(below), 'help', 'version'], commands: commandName(command) === '$0' ? names : []});
 			for (const [name, positional] of Object.entries(command.positionals ?? {})) {
 				child.positional(name, positional);
 			}
 
 			child.options(command.options ?? {}).example((command.examples ?? []).map(([line, text]) => [line, text] as [string, string]));
 			if (command.commands) {
-				addCommands(child, {commands: command.commands, options: below, choose, note});
+				addCommands(child, {
+					commands: command.commands, above: [...above, commandName(command)], options: below, choose, note,
+				});
 			}
 
 			return child;
