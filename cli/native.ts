@@ -149,6 +149,7 @@ export type ParsedRule
 export type ExitStatus = {readonly code: number} | {readonly signal: number};
 
 export type Native = {
+	readonly statsLayout: {readonly areaName: string; readonly areaSize: number; readonly headSize: number; readonly traceSize: number};
 	options(): Option[];
 	/** The value, or the name of an errno: `ENOENT` (no such option), `EINVAL`, `ERANGE`. */
 	optionParse(name: Raw, text: Raw): number | string;
@@ -168,7 +169,6 @@ export type Native = {
 	statsCreate(path: Raw, capacity: number): void;
 	/** Up to `capacity` connections, and how many found no room in the file. */
 	statsRead(path: Raw, capacity: number): {connections: ConnectionRecord[]; dropped: number};
-	readonly statsLayout: {readonly areaName: string; readonly areaSize: number; readonly headSize: number; readonly traceSize: number};
 	/** Undefined: these are not the first bytes of an area. */
 	areaHead(bytes: Uint8Array): AreaHead | undefined;
 	/** Those in use. */

@@ -5,9 +5,6 @@ import {
 	commonOptions, type Command, type OptionTable, type Tool,
 } from './tool.js';
 
-/** What a lone dash becomes. */
-export const standardInput = '/dev/stdin';
-
 export type ParsedTool = {
 	readonly command: Command;
 	readonly args: Readonly<Record<string, unknown>>;
@@ -62,12 +59,6 @@ export function parseTool(tool: Tool, args: readonly string[], version: string):
 	}
 
 	return {output: `${output}\n`};
-}
-
-/** yargs makes nothing of a lone dash. */
-function spellInput(args: readonly string[]): string[] {
-	const separator = args.indexOf('--');
-	return args.map((word, index) => word === '-' && (separator === -1 || index < separator) ? standardInput : word);
 }
 
 /** Of an option that is no list and was given twice, the last one counts. */
