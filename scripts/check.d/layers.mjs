@@ -11,7 +11,7 @@ const belowTransports = new Set(['transport.h', 'wire.h', 'barrier.h', 'ring.h',
 const rules = [
 	{
 		files: /^core\/addon\//,
-		isWrong: name => !['config.h', 'reason.h', 'rule.h', 'stats.h', 'launch.h', 'config_export.h'].includes(name) && isOurs(name),
+		isWrong: name => !['config.h', 'reason.h', 'rule.h', 'stats.h', 'trace.h', 'launch.h', 'config_export.h', 'stats_export.h'].includes(name) && isOurs(name),
 		why: 'the addon hands out tables and reports, and knows no sockets',
 	},
 	{
