@@ -3,7 +3,8 @@ import {Buffer} from 'node:buffer';
 import {writeSync} from 'node:fs';
 import {errorCode} from './cli-error.js';
 
-export function writeFully(fd: number, text: string): void {
+/** False: nobody reads it any more. */
+export function writeFully(fd: number, text: string): boolean {
 	const bytes = Buffer.from(text);
 	for (let offset = 0; offset < bytes.length;) {
 		try {
@@ -15,10 +16,12 @@ export function writeFully(fd: number, text: string): void {
 			}
 
 			if (errorCode(error) === 'EPIPE') {
-				return;
+				return false;
 			}
 
 			throw error;
 		}
 	}
+
+	return true;
 }

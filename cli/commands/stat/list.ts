@@ -1,4 +1,5 @@
 /** `rsstat`: one line a connection. */
+import process from 'node:process';
 import {setTimeout} from 'node:timers/promises';
 import {formatConnections} from '../../control/stat/format-connections.js';
 import {filterOptions, parseFilter, selectConnections, type Filter} from '../../control/stat/select-connections.js';
@@ -6,8 +7,8 @@ import {takeSnapshot, type Snapshot} from '../../control/stat/take-snapshot.js';
 import {parseSeconds} from '../../control/stat/parse-seconds.js';
 import {defineCommand, type Context} from '../../control/tool/tool.js';
 
-/** A terminal shows no more anyway. */
-const screenRows = 40;
+/** Where the terminal does not tell its height. */
+const rowsUsual = 40;
 
 export const listCommand = defineCommand({
 	command: '$0',
@@ -89,12 +90,13 @@ async function watch(filter: Filter, seconds: number, context: Context): Promise
 	}
 }
 
-/** On a terminal each line is written over the last frame's, so that nothing flickers. */
+/** On a terminal each line is written over the last frame's, so that nothing flickers; long ones are cut, not wrapped. */
 function frame({time, connections}: Snapshot, {isTerminal, paint}: Context): string {
-	const shown = isTerminal ? connections.slice(0, screenRows) : connections;
+	// Head, columns, the line that counts the rest, and the cursor's.
+	const shown = isTerminal ? connections.slice(0, Math.max(1, (process.stdout.rows ?? rowsUsual) - 4)) : connections;
 	const promoted = connections.filter(({isPromoted}) => isPromoted).length;
 	const head = `${new Date(time).toTimeString().slice(0, 8)}  ${connections.length} connection ${connections.length === 1 ? 'end' : 'ends'}, ${promoted} promoted`;
 	const rest = connections.length > shown.length ? [`(${connections.length - shown.length} more)`] : [];
 	const lines = [head, ...formatConnections(shown, paint), ...rest];
-	return isTerminal ? `\u{1B}[H${lines.map(line => `${line}\u{1B}[K\n`).join('')}\u{1B}[J` : `${lines.join('\n')}\n\n`;
+	return isTerminal ? `\u{1B}[?7l\u{1B}[H${lines.join('\u{1B}[K\n')}\u{1B}[K\u{1B}[J\u{1B}[?7h\n` : `${lines.join('\n')}\n\n`;
 }

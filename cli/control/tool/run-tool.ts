@@ -17,7 +17,7 @@ export type Surroundings = {
 	write(fd: 1 | 2, text: string): void;
 };
 
-/** The main of a bin. SIGINT and SIGTERM end an endless command in order; a second one ends the process. */
+/** The main of a bin. SIGINT, SIGTERM and the end of whoever reads its output end an endless command in order; a second signal ends the process. */
 export async function main(tool: Tool): Promise<void> {
 	const controller = new AbortController();
 	for (const name of ['SIGINT', 'SIGTERM'] as const) {
@@ -27,7 +27,12 @@ export async function main(tool: Tool): Promise<void> {
 	}
 
 	process.exitCode = await runTool(tool, process.argv.slice(2), {
-		env: process.env, isTerminal: process.stdout.isTTY, signal: controller.signal, write: writeFully,
+		env: process.env, isTerminal: process.stdout.isTTY, signal: controller.signal,
+		write(fd, text) {
+			if (!writeFully(fd, text) && fd === 1) {
+				controller.abort();
+			}
+		},
 	});
 }
 

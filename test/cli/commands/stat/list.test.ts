@@ -2,6 +2,7 @@ import {spawn} from 'node:child_process';
 import {once} from 'node:events';
 import path from 'node:path';
 import process from 'node:process';
+import {fileURLToPath} from 'node:url';
 import test from 'ava';
 import {statTool} from '../../../../cli/commands/stat.js';
 import {loadNative, preloadLibrary} from '../../../../cli/native.js';
@@ -71,11 +72,19 @@ test('watching, until interrupted', async t => {
 	t.true(objects.every(({version, connections}) => version === 1 && connections.length === 2));
 	t.true(Date.parse(objects[2]!.time) > Date.parse(objects[0]!.time));
 	for (const frame of await watch([], true)) {
-		t.true(frame.startsWith('\u001B[H') && frame.endsWith('\u001B[J\n'));
+		t.true(frame.startsWith('\u001B[?7l\u001B[H') && frame.endsWith('\u001B[K\u001B[J\u001B[?7h\n'));
 		t.true(frame.includes('  2 connection ends, 2 promoted\u001B[K\n'));
 	}
 
 	t.regex((await watch([], false))[0]!, /^\d\d:\d\d:\d\d {2}2 connection ends, 2 promoted\n.*\n.*\n.*\n\n$/);
+});
+
+test('watching ends with its reader', async t => {
+	const bin = fileURLToPath(new URL('../../../../cli/rsstat.js', import.meta.url));
+	const child = spawn(process.execPath, [bin, '--watch', '--json', '--interval', '0.05'], {stdio: ['ignore', 'pipe', 'inherit']});
+	await once(child.stdout, 'data');
+	child.stdout.destroy();
+	t.deepEqual(await once(child, 'exit'), [0, null]);
 });
 
 test('metrics', async t => {
