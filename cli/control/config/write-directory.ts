@@ -1,7 +1,7 @@
 /** Changes a directory of settings so that whoever reads it finds it as before or as after, whenever we die. */
 import {Buffer} from 'node:buffer';
 import {
-	chmodSync, chownSync, closeSync, cpSync, fchmodSync, fstatSync, fsyncSync, linkSync, lstatSync, mkdirSync, mkdtempSync, openSync, readdirSync,
+	chmodSync, chownSync, closeSync, cpSync, existsSync, fchmodSync, fstatSync, fsyncSync, linkSync, lstatSync, mkdirSync, mkdtempSync, openSync, readdirSync,
 	realpathSync, renameSync, rmSync, statSync, unlinkSync, writeSync,
 } from 'node:fs';
 import path from 'node:path';
@@ -86,8 +86,24 @@ function listNames(directory: string): string[] {
 
 /** Made if need be; symbolic links to it stay links. */
 function makeDirectory(directory: string): string {
-	mkdirSync(directory, {recursive: true, mode: 0o755});
+	makeParents(path.resolve(directory));
 	return realpathSync(directory);
+}
+
+/** Node's own recursion never ends where nothing can be made, as in /proc. */
+function makeParents(directory: string): void {
+	if (existsSync(directory)) {
+		return;
+	}
+
+	makeParents(path.dirname(directory));
+	try {
+		mkdirSync(directory, {mode: 0o755});
+	} catch (error) {
+		if (errorCode(error) !== 'EEXIST') {
+			throw error;
+		}
+	}
 }
 
 /** A temporary file beside it, renamed. */
@@ -179,6 +195,6 @@ function explain(directory: string, error: unknown): CliError {
 		cause: error,
 		remedy: isForbidden
 			? 'Nothing was changed. Use sudo; or keep your own directory: --dir ~/.config/rsocket here, and rsrun --config-dir ~/.config/rsocket.'
-			: 'Nothing was changed. Several settings at once need a directory whose parent can be written, and which is no mount point.',
+			: (code === 'ENOENT' ? 'Nothing was changed. No directory can be made there: give another one with --dir.' : 'Nothing was changed. Several settings at once need a directory whose parent can be written, and which is no mount point.'),
 	});
 }

@@ -73,6 +73,9 @@ test('no permission, and a place where there can be no directory', t => {
 	t.is(t.throws(() => {
 		writeDirectory(path.join(directory, 'a'), new Map([['b', '1\n']]), native);
 	}, {instanceOf: CliError})?.code, 'write-failed');
+	t.is(t.throws(() => {
+		writeDirectory('/proc/none/settings', new Map([['b', '1\n']]), native);
+	}, {instanceOf: CliError})?.code, 'write-failed');
 	const script = String.raw`
 		import {writeDirectory} from ${JSON.stringify(new URL('../../../../cli/control/config/write-directory.js', import.meta.url).href)};
 		import {loadNative} from ${JSON.stringify(new URL('../../../../cli/native.js', import.meta.url).href)};
