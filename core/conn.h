@@ -212,6 +212,9 @@ static inline void conn_want_room(struct conn *c)
 	fetch_add(&c->shared->room_calls, 1);
 }
 
+/* There is room, and want_space was seen: tells the peer. */
+void conn_grant_room(struct conn *c);
+
 /* Tells the peer that its end has news (bytes, FIN, room): ready bit, then the bells. After the publish, which was a full barrier. */
 void conn_notify(struct conn *c);
 

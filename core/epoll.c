@@ -47,7 +47,8 @@ struct reg {
 struct epset {
 	int epfd;
 	uint32_t owner_pid;
-	uint32_t users; /* waits under way */
+	uint32_t users;  /* waits under way */
+	uint32_t asleep; /* of them, in the kernel: each bell of the set says so, one that it gets meanwhile too */
 	bool closed;
 	bool special;  /* has tagged registrations, or had */
 	bool labelled; /* has untagged registrations that the kernel reports by TAG | index */
@@ -116,7 +117,7 @@ static void unqueue(struct reg *r)
 static void queue_and_wake(struct reg *r)
 {
 	queue(r);
-	if (sleeper_asleep(&r->set->sleeper))
+	if (r->set->asleep)
 		sleeper_ring(&r->set->sleeper);
 }
 
@@ -142,7 +143,7 @@ static uint32_t news_of(struct reg *r)
 	/* Below the low-water mark the kernel wakes nobody. */
 	if ((changed & ~TAIL_FLAGS) && (lowat <= 1 || stream_readable(c) >= lowat))
 		news |= EPOLLIN | EPOLLRDNORM;
-	if (calls != r->seen_room && !load_acquire(&conn_own(c)->want_space)) {
+	if (calls != r->seen_room && load_acquire(&conn_own(c)->want_space) != 1) {
 		r->seen_room = calls;
 		news |= EPOLLOUT | EPOLLWRNORM;
 	}
@@ -321,9 +322,9 @@ static bool listen_to(struct epset *set, struct conn *c)
 	bell = sleeper_bell(&set->sleeper, c->link->own, true);
 	if (bell < 0)
 		return false;
-	/* Whoever sleeps now did not announce on this bell; a set that the kernel watches never wakes. */
-	if (set->watched)
-		fetch_add(&c->link->own->map->bell[bell].state, BELL_ONE_TURN + BELL_ONE_SLEEPER);
+	/* Whoever sleeps now could not announce on this bell; a set that the kernel watches never wakes. */
+	fetch_add(&c->link->own->map->bell[bell].state,
+		  BELL_ONE_TURN + (set->asleep + set->watched) * BELL_ONE_SLEEPER);
 known:
 	store_relaxed(&conn_own(c)->epoll, 1);
 	conn_interest(c, sleeper_bell(&set->sleeper, c->link->own, true));
@@ -356,7 +357,7 @@ bool epoll_convert(struct conn *c)
 		if (r->tagged)
 			continue;
 		ok = tag_reg(r, EPOLL_CTL_MOD);
-		/* Those who wait in the kernel did so without announcing themselves: they look again. */
+		/* What the kernel would have told of it, it tells no more: they look themselves. */
 		if (ok)
 			sleeper_ring(&r->set->sleeper);
 	}
@@ -877,14 +878,16 @@ int epoll_wait_any(struct epset *set, int epfd, struct epoll_event *events, int 
 		}
 		if (announced)
 			thread_self.asleep_on = &set->sleeper;
+		set->asleep++;
 		readiness_drop();
 		critical_exit();
 		n = kernel_wait(epfd, events, max, left_ns, mask);
 		thread_self.asleep_on = NULL;
 		critical_enter();
 		readiness_take();
-		if (announced && set->sleeper.fd > 0)
-			sleeper_awake(&set->sleeper, pages, false);
+		set->asleep--;
+		if (set->sleeper.fd > 0)
+			sleeper_awake(&set->sleeper, set->sleeper.pages, false);
 		napped = true;
 		if (n < 0)
 			break;
@@ -906,7 +909,7 @@ int epoll_wait_any(struct epset *set, int epfd, struct epoll_event *events, int 
 		spun = true;
 	}
 	/* More is ready than was asked for, or a level stays: another sleeper, or the kernel's watch, must hear. */
-	if (set->queued && (set->watched || (n == max && sleeper_asleep(&set->sleeper))))
+	if (set->queued && (set->watched || (n == max && set->asleep)))
 		sleeper_ring(&set->sleeper);
 	set->users--;
 	readiness_drop();
@@ -921,7 +924,7 @@ void epoll_forked(void)
 		if (set->sleeper.fd > 0)
 			own_fd_close(set->sleeper.fd);
 		memset(&set->sleeper, 0, sizeof set->sleeper);
-		set->users = 0;
+		set->users = set->asleep = 0;
 		set->watched = false;
 		set->foreign = set->special;
 	}

@@ -54,8 +54,11 @@ short conn_revents(struct conn *c, short events, size_t lowat)
 		} else if (bytes > 0 && (events & in)) {
 			/* The producer may be waiting for a third of the ring while we wait for the rest of it. */
 			exchange(&conn_own(c)->hungry, 1);
-			if (exchange(&conn_peer(c)->want_space, 0))
-				conn_notify(c);
+			if (load_relaxed(&conn_peer(c)->want_space))
+				conn_grant_room(c);
+		} else if (bytes == 0 && (events & in) && load_relaxed(&conn_peer(c)->want_space)) {
+			/* Who read all of it died before it could say so. */
+			conn_grant_room(c);
 		}
 		if (flags & TAIL_FIN)
 			revents |= POLLRDHUP;

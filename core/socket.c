@@ -316,6 +316,15 @@ void conn_notify(struct conn *c)
 		store_relaxed(&c->shared->tcp_event, 1);
 }
 
+void conn_grant_room(struct conn *c)
+{
+	uint32_t *want = &conn_peer(c)->want_space, granted = 2;
+
+	exchange(want, granted);
+	conn_notify(c);
+	compare_swap(want, &granted, 0);
+}
+
 void conn_interest(struct conn *c, int bell)
 {
 	uint64_t *word = &conn_own(c)->interest, now = load_acquire(word), want;

@@ -292,9 +292,8 @@ static void room_made(struct conn *c)
 	if (__builtin_expect(load_relaxed(&conn_peer(c)->want_space), 0)) {
 		ssize_t room = ring_writable(&c->recv_ring);
 
-		if ((room >= (ssize_t)ring_low_room(&c->recv_ring) || load_relaxed(&conn_own(c)->hungry)) &&
-		    exchange(&conn_peer(c)->want_space, 0))
-			conn_notify(c);
+		if (room >= (ssize_t)ring_low_room(&c->recv_ring) || load_relaxed(&conn_own(c)->hungry))
+			conn_grant_room(c);
 	}
 }
 

@@ -43,7 +43,8 @@ struct wire_side {
 	 * matter; read by the consumer after that tail. */
 	uint64_t base;
 	/* 1: somebody of this side waits for room in its ring. Set by each who waits (full barrier), after announcing its sleep, before
-	 * it reads head again; the consumer moves head by CAS, then takes it back to 0 before it notifies all. */
+	 * it reads head again. The consumer moves head by CAS, makes this 2 (full barrier), notifies all, and makes it 0 if it still is 2. Died
+	 * in between: whoever of its side looks next finds it so and notifies again. */
 	uint32_t want_space;
 	/* 1: this side waits for more than the ring holds of it so far, or once did (a low-water mark, a peek for all): any room will do
 	 * for the producer. Set by this side for good (full barrier), then it notifies a producer that wants space. */

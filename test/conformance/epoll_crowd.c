@@ -338,3 +338,51 @@ CASE(one_active_among_many, tiny)
 		pair_close(&pairs[i]);
 	MUST(close(set));
 }
+
+struct waiting {
+	int set, fd;
+	struct thread thread;
+};
+
+static void *wait_and_take(void *argument)
+{
+	struct waiting *waiting = argument;
+	struct epoll_event event;
+	char byte;
+
+	CHECK_EQ(MUST(epoll_wait(waiting->set, &event, 1, -1)), 1);
+	CHECK_EQ(MUST(read(event.data.fd, &byte, 1)), 1);
+	return NULL;
+}
+
+/* They fell asleep when there was nothing but a pipe in the set. */
+CASE(many_asleep_before_the_first_connection, tiny, tcp)
+{
+	struct waiting waiting[5];
+	struct pair pairs[5];
+	int set = new_set(), ends[2];
+
+	MUST(pipe(ends));
+	add(set, ends[0], EPOLLIN, (uint64_t)ends[0]);
+	for (int i = 0; i < 5; i++) {
+		pairs[i] = PAIR;
+		waiting[i].set = set;
+		thread_start(&waiting[i].thread, wait_and_take, &waiting[i]);
+	}
+	for (int i = 0; i < 5; i++)
+		thread_await_asleep(&waiting[i].thread);
+	/* Ready before it is added, after it is added, and added on edges. */
+	for (int i = 0; i < 5; i++) {
+		if (i % 2 == 0)
+			PUT(pairs[i].a, "x");
+		add(set, pairs[i].b, i % 3 ? EPOLLIN | EPOLLONESHOT : EPOLLIN | EPOLLET, (uint64_t)pairs[i].b);
+		if (i % 2)
+			PUT(pairs[i].a, "x");
+	}
+	for (int i = 0; i < 5; i++)
+		thread_join(&waiting[i].thread);
+	check_none(set);
+	for (int i = 0; i < 5; i++)
+		pair_close(&pairs[i]);
+	MUST(close(set));
+}

@@ -2,7 +2,8 @@
  *
  * A writer that finds the ring full announces itself, sets want_space (a plain store and a full barrier), looks at head again, and
  * sleeps on its bell. The consumer moves head (CAS), then reads want_space; when a third is free it clears
- * want_space and rings the writers that sleep.
+ * want_space and rings the writers that sleep. (The code writes 2 for cleared until it has rung, so that another consumer sees
+ * what one that died left undone; consumers do not die here.)
  *
  * Checked: no writer sleeps for good beside an empty ring (an invalid end state), the ring is never overfull.
  *
