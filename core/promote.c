@@ -305,7 +305,9 @@ void promote_cancel(struct conn *c)
 void promote_forked(struct conn *c)
 {
 	c->promoting = 0;
-	search_end(c);
+	if (c->rendezvous)
+		rendezvous_forked(c->rendezvous);
+	c->rendezvous = NULL;
 }
 
 static bool kernel_calls_under_way(const struct conn *c, const uint64_t *counter)

@@ -170,13 +170,36 @@ struct rendezvous *rendezvous_new(struct conn *c, enum reason *reason, bool *ret
 	return r;
 }
 
+/* The overflow uid stands for every user that this user namespace does not know. Where it knows all, it is just nobody. */
+static bool knows_all_users(void)
+{
+	static int known; /* 0: not looked yet; 1; -1 */
+
+	if (load_relaxed(&known) == 0) {
+		char text[128] = "", *end = text;
+		int file = sys_openat(AT_FDCWD, "/proc/self/uid_map", O_RDONLY | O_CLOEXEC, 0);
+		unsigned long inside, outside, count;
+
+		if (file >= 0) {
+			sys_read(file, text, sizeof text - 1);
+			sys_close(file);
+		}
+		inside = strtoul(end, &end, 10);
+		outside = strtoul(end, &end, 10);
+		count = strtoul(end, &end, 10);
+		store_relaxed(&known, inside == 0 && outside == 0 && count == UINT32_MAX ? 1 : -1);
+	}
+	return load_relaxed(&known) > 0;
+}
+
 /* Whether the process at the other end of the unix socket FD may be our TCP peer. */
 static bool proven(struct rendezvous *r, int fd)
 {
 	struct ucred cred;
 	socklen_t size = sizeof cred;
 
-	if (kernel_getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0 || cred.uid == OVERFLOW_UID)
+	if (kernel_getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0 ||
+	    (cred.uid == OVERFLOW_UID && !knows_all_users()))
 		return false;
 	r->peer = cred;
 	if (r->owner_known)
@@ -290,6 +313,16 @@ void rendezvous_free(struct rendezvous *r)
 		fetch_sub(&listeners, 1);
 	}
 	stranger_close(r->fd);
+	free(r);
+}
+
+void rendezvous_forked(struct rendezvous *r)
+{
+	if (r->listener >= 0) {
+		own_fd_close(r->listener);
+		fetch_sub(&listeners, 1);
+	}
+	own_fd_close(r->fd);
 	free(r);
 }
 

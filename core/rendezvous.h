@@ -33,6 +33,8 @@ struct meeting {
 /* A search for C's peer. NULL and *REASON; *RETRY: worth trying later. */
 struct rendezvous *rendezvous_new(struct conn *c, enum reason *reason, bool *retry);
 void rendezvous_free(struct rendezvous *r);
+/* In a forked child: whoever waits for R is the parent's. */
+void rendezvous_forked(struct rendezvous *r);
 
 /* One non-blocking step. 1 and *MEETING: met. 0: not yet. -errno and *REASON: never. */
 int rendezvous_step(struct rendezvous *r, struct conn *c, struct meeting *meeting, enum reason *reason);
