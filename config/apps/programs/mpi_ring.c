@@ -18,8 +18,8 @@ int main(int argc, char **argv)
 		int size = 1 << (round % 19);
 
 		memset(out, rank + round, (size_t)size);
-		MPI_Sendrecv(out, size, MPI_BYTE, (rank + 1) % ranks, 0, in, size, MPI_BYTE, (rank + ranks - 1) % ranks, 0,
-			     MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+		MPI_Sendrecv(out, size, MPI_BYTE, (rank + 1) % ranks, 0, in, size, MPI_BYTE, (rank + ranks - 1) % ranks,
+			     0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
 		for (int i = 0; i < size; i++)
 			sum += in[i];
 	}
