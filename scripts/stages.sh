@@ -18,19 +18,22 @@ stage() {
 	return 0
 }
 
-# Adds a line "NAME passed failed" to the tally.
+# Adds a line "NAME passed failed skipped" to the tally.
 stage_count() {
 	awk -v name="${1// /-}" -v status="$2" '
 		{ gsub(/\033\[[0-9;]*m/, "") }
 		# ctest: "99% tests passed, 1 tests failed out of 80"
 		/tests passed, [0-9]+ tests? failed out of [0-9]+/ { match($0, /[0-9]+ tests? failed/); bad = $4 + 0; failed += bad; passed += $NF - bad }
+		# It counts what did not run among the passed: "	12 - name (Skipped)"
+		/^\t *[0-9]+ - .* \(Skipped\)$/ { skipped++ }
 		# ava: "3 tests failed", "72 tests passed"; scripts: "72 passed, 0 failed"
 		/^ *[0-9]+ tests? (passed|failed)$/ { if ($3 == "passed") passed += $1; else failed += $1 }
 		/^[0-9]+ passed, [0-9]+ failed/ { passed += $1; failed += $3 }
 		END {
+			passed -= skipped
 			if (status != 0 && failed == 0) failed = 1
 			if (status == 0 && passed + failed == 0) passed = 1
-			printf "%s %d %d\n", name, passed, failed
+			printf "%s %d %d %d\n", name, passed, failed, skipped
 		}' "$3" >>"$stages_tally"
 }
 
@@ -39,6 +42,6 @@ stages_finish() {
 	[ -z "${RS_TALLY:-}" ] || cat "$stages_tally" >>"$RS_TALLY"
 	awk '
 		$3 > 0 { print "failed in: " $1 }
-		{ passed += $2; failed += $3 }
-		END { printf "\n%d passed, %d failed\n", passed, failed; exit failed > 0 }' "$stages_tally"
+		{ passed += $2; failed += $3; skipped += $4 }
+		END { printf "\n%d passed, %d failed, %d skipped\n", passed, failed, skipped; exit failed > 0 }' "$stages_tally"
 }

@@ -103,8 +103,6 @@ static bool look(pid_t pid, struct view *view)
 
 static void must_look(pid_t pid, struct view *view)
 {
-	if (kit_expect() == EXPECT_KERNEL)
-		kit_skip("nothing of the toolkit is here to be looked at");
 	CHECK(look(pid, view));
 }
 
@@ -139,7 +137,7 @@ static bool has_event(const char *trace, enum trace_kind kind, int fd)
 	return false;
 }
 
-CASE(an_open_connection_with_what_it_moved, tcp)
+CASE(an_open_connection_with_what_it_moved, ours, tcp)
 {
 	static struct view view;
 	struct pair pair = PAIR;
@@ -171,7 +169,7 @@ CASE(an_open_connection_with_what_it_moved, tcp)
 	CHECK(has_event(view.trace, TRACE_CLOSED, pair.a));
 }
 
-CASE(ended_ones_sum_up_and_make_room, tcp)
+CASE(ended_ones_sum_up_and_make_room, ours, tcp)
 {
 	static struct view view;
 
@@ -192,7 +190,7 @@ CASE(ended_ones_sum_up_and_make_room, tcp)
 }
 
 /* As a server that forks after accept: the parent's record names the child, and the child closes it. */
-CASE(a_connection_left_to_a_child, tcp)
+CASE(a_connection_left_to_a_child, ours, tcp)
 {
 	static struct view view;
 	struct pair pair = pair_new(AF_INET);
@@ -229,7 +227,7 @@ CASE(a_connection_left_to_a_child, tcp)
 }
 
 /* Records that forked children closed are used again. */
-CASE(records_that_children_closed)
+CASE(records_that_children_closed, ours)
 {
 	static struct view view;
 
@@ -253,7 +251,7 @@ CASE(records_that_children_closed)
 	CHECK_EQ(count_live(&view), 0);
 }
 
-CASE(a_child_shows_what_it_opened_itself)
+CASE(a_child_shows_what_it_opened_itself, ours)
 {
 	static struct view view;
 	struct pair pair = pair_new(AF_INET), own;
@@ -287,7 +285,7 @@ CASE(a_child_shows_what_it_opened_itself)
 }
 
 /* Where a descriptor of ours could be missed there is none, and the memory is found all the same. */
-CASE(without_a_descriptor)
+CASE(without_a_descriptor, ours)
 {
 	struct rlimit limit = {128, 128};
 	static struct view view;
@@ -302,7 +300,7 @@ CASE(without_a_descriptor)
 }
 
 /* A filter that would kill for memfd_create is never asked. */
-CASE(under_a_filter)
+CASE(under_a_filter, ours)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -324,7 +322,7 @@ CASE(under_a_filter)
 }
 
 /* Why it could not be promoted is told with the errno: no descriptor is left for the ring. */
-CASE(a_refusal_with_its_errno)
+CASE(a_refusal_with_its_errno, ours)
 {
 	struct pair pair = pair_new(AF_INET);
 	const struct trace_ring *ring;
@@ -333,8 +331,6 @@ CASE(a_refusal_with_its_errno)
 	bool told = false;
 	char byte;
 
-	if (kit_expect() == EXPECT_KERNEL)
-		kit_skip("nothing of the toolkit is here to be looked at");
 	MUST(getrlimit(RLIMIT_NOFILE, &limit));
 	limit.rlim_cur = 0;
 	MUST(setrlimit(RLIMIT_NOFILE, &limit));
@@ -364,7 +360,7 @@ PROGRAM(connect_and_be_killed)
 	return 1;
 }
 
-CASE(events_in_a_file_outlive_a_kill, tcp)
+CASE(events_in_a_file_outlive_a_kill, ours, tcp)
 {
 	static char trace[TRACE_SIZE + 1] __attribute__((aligned(8)));
 	char template[] = "/tmp/rsocket-trace-XXXXXX", wish[64], path[96];
@@ -372,8 +368,6 @@ CASE(events_in_a_file_outlive_a_kill, tcp)
 	pid_t child;
 	int fd;
 
-	if (kit_expect() == EXPECT_KERNEL)
-		kit_skip("nothing of the toolkit is here to be looked at");
 	CHECK(mkdtemp(template));
 	snprintf(wish, sizeof(wish), "%s/%%p.trace", template);
 	child = (pid_t)MUST(fork());
