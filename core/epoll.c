@@ -712,9 +712,12 @@ static int sift(struct epset *set, struct epoll_event *events, int n)
 			continue;
 		}
 		if (index == BELL_INDEX) {
+			if (!set->watched) {
+				sleeper_heard(&set->sleeper);
+				continue;
+			}
 			sleeper_empty(&set->sleeper);
-			if (set->watched)
-				sleeper_rearm(&set->sleeper);
+			sleeper_rearm(&set->sleeper);
 			continue;
 		}
 		r = index < set->table_size ? set->table[index] : NULL;
