@@ -54,6 +54,7 @@ struct conn_shared {
 	uint32_t tcp_event; /* TCP reported FIN, RST or an error: ask it from now on */
 	uint32_t end_seen;  /* and POLLRDHUP was among it: as a level it says nothing new */
 	uint32_t probed;    /* our probe byte for a dead peer was sent */
+	uint32_t cork;      /* TCP_CORK as set while the ring carries what we send; by setsockopt, under send_lock */
 	uint32_t
 		room_calls; /* times want_space was raised; fetch_add after it, so that an edge for room is told from others */
 
@@ -103,6 +104,8 @@ struct conn {
 	uint32_t slot;
 	uint64_t look_again; /* clock_ticks after which a non-blocking miss asks TCP again */
 	uint64_t stuck_head; /* the peer's head when the sender last asked TCP about it */
+	uint32_t
+		trickle; /* waits in a row for small messages that came at once, none sent in between (poll.c); by readers, relaxed */
 
 	struct rsocket_options {
 		uint32_t made; /* 1: by an r-call; otherwise the rest is nothing */

@@ -419,6 +419,11 @@ void promote_return_send(struct conn *c, enum reason reason)
 	store_release(&c->shared->send_stage, STAGE_RETURNED);
 	store_relaxed(&c->stats->send_transport, TRANSPORT_TCP);
 	trace_add(c, TRACE_SEND_RETURNED, 0, 0);
+	if (load_relaxed(&c->shared->cork)) {
+		const int on = 1;
+
+		kernel_setsockopt(conn_fd(c), IPPROTO_TCP, TCP_CORK, &on, sizeof on);
+	}
 	conn_notify(c);
 	epoll_sync(c);
 }

@@ -133,6 +133,8 @@ int rsocket_setsockopt(int fd, int level, int name, const void *value, socklen_t
 		conn_put(c);
 		return error;
 	}
+	if (kind == FD_CONN && sockopt_kept(fd, level, name, value, size))
+		return 0;
 	error = kernel_setsockopt(fd, level, name, value, size);
 	if (error == 0 && kind == FD_CONN)
 		sockopt_set(fd, level, name, value, size);

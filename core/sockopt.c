@@ -58,19 +58,21 @@ void sockopt_asked(int fd, int level, int name)
 
 void sockopt_answered(int fd, int level, int name, void *value, socklen_t size)
 {
+	bool error = level == SOL_SOCKET && name == SO_ERROR, cork = level == IPPROTO_TCP && name == TCP_CORK;
 	struct conn *c;
-	int error;
+	int number;
 
-	if (level != SOL_SOCKET || name != SO_ERROR || size != sizeof error)
+	if ((!error && !cork) || size != sizeof number)
 		return;
 	c = conn_get(fd);
 	if (!c)
 		return;
-	if (load_acquire(&c->attached)) {
-		memcpy(&error, value, sizeof error);
-		error = conn_error(c, error);
-		memcpy(value, &error, sizeof error);
-	}
+	memcpy(&number, value, sizeof number);
+	if (error && load_acquire(&c->attached))
+		number = conn_error(c, number);
+	if (cork && conn_send_stage(c) == STAGE_RING)
+		number = (int)load_relaxed(&c->shared->cork);
+	memcpy(value, &number, sizeof number);
 	conn_put(c);
 }
 
@@ -80,6 +82,27 @@ static uint64_t timeval_ns(const void *value)
 
 	memcpy(&tv, value, sizeof tv);
 	return (uint64_t)tv.tv_sec * 1000000000ull + (uint64_t)tv.tv_usec * 1000;
+}
+
+bool sockopt_kept(int fd, int level, int name, const void *value, socklen_t size)
+{
+	struct conn *c;
+	int number;
+	bool kept;
+
+	if (level != IPPROTO_TCP || name != TCP_CORK || size < sizeof number || !value)
+		return false;
+	c = conn_get(fd);
+	if (!c)
+		return false;
+	memcpy(&number, value, sizeof number);
+	shared_lock_take(&c->shared->send_lock);
+	kept = conn_send_stage(c) == STAGE_RING;
+	if (kept)
+		store_relaxed(&c->shared->cork, number != 0);
+	shared_lock_drop(&c->shared->send_lock);
+	conn_put(c);
+	return kept;
 }
 
 /* A program that corks around every write is never without a cork inside one: this is its chance to leave TCP. */

@@ -6,6 +6,10 @@
 
 #include <sys/socket.h>
 
+/* Before the kernel gets the option VALUE for FD: true if it means nothing to what carries FD now, is only remembered, and the kernel
+ * need not hear of it (TCP_CORK, which servers set twice a response). */
+bool sockopt_kept(int fd, int level, int name, const void *value, socklen_t size);
+
 /* The kernel took the option VALUE for FD, one of the table. */
 void sockopt_set(int fd, int level, int name, const void *value, socklen_t size);
 
