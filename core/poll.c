@@ -16,10 +16,12 @@
 
 #define SPIN_BURST 50 /* looks between two chances for signal handlers */
 #define SPIN_CREDIT_MAX 64
-#define SPIN_PROBE 64     /* a thread whose spins do not pay tries again after so many waits */
-#define NAP_NS 1000000    /* sleep where no bell could be had */
-#define LOCAL_FDS 64      /* poll arrays up to this size live on the stack */
-#define LOOK_KERNEL_US 20 /* a zero-timeout poll of promoted connections alone asks the kernel this often */
+#define SPIN_PROBE 64  /* a thread whose spins do not pay tries again after so many waits */
+#define NAP_NS 1000000 /* sleep where no bell could be had */
+#define LOCAL_FDS 64   /* poll arrays up to this size live on the stack */
+#define TRICKLE 32     /* waits that make a trickle of small messages */
+#define TRICKLE_BYTES 8192
+#define GATHER_US 1 /* how long a reader leaves the ring to such a writer */
 
 /* --- what is ready --- */
 
@@ -225,14 +227,43 @@ static int wait_sleep(struct conn *c, int fd, short events, size_t lowat, uint64
 	return error == 0 || error == -EINTR ? interrupted(handlers, interruptions, strict) : error;
 }
 
+/* A reader that is faster than a writer of small messages takes the ring's cache lines from it at every one, and both then go at the
+ * pace of those lines. Where this is so - many waits in a row found little, and found it at once, and nothing was sent in between - the
+ * reader keeps its hands off for a moment, and finds several. */
+static void let_gather(struct conn *c, short events, uint64_t now)
+{
+	uint64_t end = now + GATHER_US * clock_ticks_us;
+
+	if (events != POLLIN || load_relaxed(&c->trickle) < TRICKLE)
+		return;
+	do
+		cpu_relax();
+	while (clock_ticks() < end);
+}
+
+static void note_gathered(struct conn *c, short events, uint64_t ticks)
+{
+	uint64_t flags;
+	uint32_t trickle = load_relaxed(&c->trickle);
+
+	if (events != POLLIN)
+		return;
+	if (ticks > 2 * GATHER_US * clock_ticks_us || ring_readable(&c->recv_ring, &flags) > TRICKLE_BYTES)
+		store_relaxed(&c->trickle, 0);
+	else if (trickle < TRICKLE)
+		store_relaxed(&c->trickle, trickle + 1);
+}
+
 static int wait_for(struct conn *c, int fd, short events, size_t lowat, uint64_t deadline_ns, bool partial)
 {
 	bool strict = partial || deadline_ns;
 
 	if (spin_worth() && can_spin_for(c, events)) {
-		uint64_t end = spin_end(), handlers = thread_self.handlers, interruptions = thread_self.interruptions;
+		uint64_t start = clock_ticks(), end = start + (uint64_t)settings()->polling_time * clock_ticks_us;
+		uint64_t handlers = thread_self.handlers, interruptions = thread_self.interruptions;
 		uint32_t generation = c->generation;
 
+		let_gather(c, events, start);
 		for (;;) {
 			int error;
 
@@ -240,6 +271,7 @@ static int wait_for(struct conn *c, int fd, short events, size_t lowat, uint64_t
 				if (ring_news(c, events, lowat)) {
 					spin_result(true);
 					count_add(&c->stats->spins, 1);
+					note_gathered(c, events, clock_ticks() - start);
 					return 0;
 				}
 				cpu_relax();

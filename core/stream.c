@@ -810,6 +810,8 @@ ssize_t stream_send(const struct passage *p, int fd, const struct iovec *iov, in
 	}
 	if (copied && n != -EBADF)
 		n = (ssize_t)copied;
+	if (load_relaxed(&c->trickle))
+		store_relaxed(&c->trickle, 0);
 	count_send(c->stats, n);
 	conn_put(c);
 	if (n == -EPIPE && !(flags & MSG_NOSIGNAL) && !load_relaxed(&process_exiting))
