@@ -275,8 +275,8 @@ static uint32_t kernel_mask(const struct reg *r)
 	if (r->disabled || r->dormant)
 		return mask;
 	mask |= r->events & EPOLLPRI;
-	if (conn_recv_stage(r->conn) != STAGE_RING)
-		mask |= r->events & (EPOLLIN | EPOLLRDNORM);
+	/* Once the ring carries it, nothing may come there; what does must be heard. */
+	mask |= conn_recv_stage(r->conn) != STAGE_RING ? r->events & (EPOLLIN | EPOLLRDNORM) : (uint32_t)EPOLLIN;
 	if (conn_send_stage(r->conn) != STAGE_RING)
 		mask |= r->events & (EPOLLOUT | EPOLLWRNORM);
 	return mask;
@@ -729,8 +729,7 @@ static int sift(struct epset *set, struct epoll_event *events, int n)
 			events[kept++].data = r->data;
 			continue;
 		}
-		if (events[i].events & END_EVENTS)
-			store_relaxed(&r->conn->shared->tcp_event, 1);
+		conn_note_kernel(r->conn, (int)events[i].events);
 		if ((events[i].events & ~r->ended) || !(r->events & EPOLLET))
 			queue(r);
 	}

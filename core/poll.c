@@ -39,6 +39,9 @@ short conn_revents(struct conn *c, short events, size_t lowat)
 
 		if (k < 0)
 			return POLLNVAL;
+		if (recv == STAGE_RING && (k & POLLIN) && stream_foreign(c))
+			k = kernel_poll_now(conn_fd(c),
+					    POLLIN | POLLOUT | POLLPRI | POLLRDHUP | POLLRDNORM | POLLWRNORM);
 		kernel = (short)conn_note_end(c, k, false);
 		revents |= kernel & (POLLERR | POLLHUP | POLLPRI | POLLRDHUP);
 		ended = kernel & (POLLERR | POLLHUP | POLLRDHUP);
@@ -88,6 +91,12 @@ short conn_revents(struct conn *c, short events, size_t lowat)
 	return revents & (events | POLLERR | POLLHUP);
 }
 
+void conn_note_kernel(struct conn *c, int revents)
+{
+	if ((revents & (POLLRDHUP | POLLERR | POLLHUP)) || ((revents & POLLIN) && conn_recv_stage(c) == STAGE_RING))
+		store_relaxed(&c->shared->tcp_event, 1);
+}
+
 short conn_kernel_events(struct conn *c, short events)
 {
 	enum stage recv = conn_recv_stage(c);
@@ -95,6 +104,8 @@ short conn_kernel_events(struct conn *c, short events)
 
 	if (recv != STAGE_RING)
 		mask |= events & (POLLIN | POLLRDNORM | POLLRDHUP);
+	else if (!load_relaxed(&c->shared->end_seen) && !(load_acquire(&conn_peer(c)->tail) & TAIL_CLOSED))
+		mask |= POLLIN; /* nothing may come there, but what does must be heard */
 	if (conn_send_stage(c) != STAGE_RING)
 		mask |= events & (POLLOUT | POLLWRNORM);
 	/* The end of a half-closed connection was seen: as a level it would wake us for ever. */
@@ -163,6 +174,17 @@ static int interrupted(uint64_t handlers, uint64_t interruptions, bool strict)
 	return 0;
 }
 
+/* The time is up, but the kernel was not asked since the wait began: what it has is no timeout. */
+static int last_look(struct conn *c, short events)
+{
+	int revents = kernel_poll_now(conn_fd(c), events);
+
+	if (revents <= 0)
+		return -EAGAIN;
+	conn_note_kernel(c, revents);
+	return 0;
+}
+
 static int wait_sleep(struct conn *c, int fd, short events, size_t lowat, uint64_t deadline_ns, bool strict)
 {
 	struct thread *self = &thread_self;
@@ -198,7 +220,7 @@ static int wait_sleep(struct conn *c, int fd, short events, size_t lowat, uint64
 		if (now >= deadline_ns) {
 			if (bell)
 				sleeper_awake(&self->sleeper, pages, false);
-			return -EAGAIN;
+			return last_look(c, fds[0].events);
 		}
 		if (left_ns < 0 || (uint64_t)left_ns > deadline_ns - now)
 			left_ns = (int64_t)(deadline_ns - now);
@@ -220,8 +242,8 @@ static int wait_sleep(struct conn *c, int fd, short events, size_t lowat, uint64
 		sleeper_awake(&self->sleeper, pages, rung);
 	if (error == -EBADF)
 		return error;
-	if (n > 0 && fds[0].revents & (POLLRDHUP | POLLERR | POLLHUP))
-		store_relaxed(&c->shared->tcp_event, 1);
+	if (n > 0)
+		conn_note_kernel(c, fds[0].revents);
 	if (error == -EINTR && thread_handlers_unseen)
 		return strict || !thread_handlers_restart() ? -EINTR : 0;
 	return error == 0 || error == -EINTR ? interrupted(handlers, interruptions, strict) : error;
@@ -369,8 +391,7 @@ static int poll_merge(struct pollfd *fds, const struct pollfd *kernel, const sho
 
 		fds[i].revents = kernel[i].revents;
 		if (c && conn_special(c)) {
-			if (kernel[i].revents & (POLLRDHUP | POLLERR | POLLHUP))
-				store_relaxed(&c->shared->tcp_event, 1);
+			conn_note_kernel(c, kernel[i].revents);
 			fds[i].revents = ours[i];
 			if (kernel[i].revents & ~ours[i])
 				fds[i].revents = conn_revents(c, fds[i].events, load_relaxed(&c->shared->recv_lowat));

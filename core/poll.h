@@ -15,6 +15,9 @@ short conn_revents(struct conn *c, short events, size_t lowat);
 /* The events of C's socket that a kernel wait must include so that EVENTS cannot be missed. */
 short conn_kernel_events(struct conn *c, short events);
 
+/* A kernel wait reported REVENTS of C's socket: from now on it is asked where that matters. */
+void conn_note_kernel(struct conn *c, int revents);
+
 /* Waits until C may have EVENTS, spinning first. PARTIAL: bytes were moved already, so any handler ends the call. The caller holds C, and holds it again afterwards, whatever is returned:
  * 0 look again, -EAGAIN DEADLINE_NS (CLOCK_MONOTONIC, 0 none) passed, -EINTR a handler ran and the call must not be restarted,
  * -EBADF the connection was closed meanwhile. */

@@ -10,6 +10,7 @@
 #include "log.h"
 #include "process.h"
 #include "rendezvous.h"
+#include "sockopt.h"
 #include "trace.h"
 
 #include <errno.h>
@@ -114,6 +115,8 @@ static bool has_feature(int fd)
 		return true;
 	value = 0, size = sizeof value;
 	if (kernel_getsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &value, &size) == 0 && value)
+		return true;
+	if (sockopt_timestamps(fd))
 		return true;
 	value = 0, size = sizeof value;
 	if (kernel_getsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &value, &size) == 0 && value)

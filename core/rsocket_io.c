@@ -196,7 +196,16 @@ ssize_t rsocket_readv(int fd, const struct iovec *iov, int count)
 	return nothing_to_read(fd, iov, (size_t)count) ? 0 : rsocket_recvmsg(fd, &msg, 0);
 }
 
-/* The timeout is looked at between messages only, as the kernel does. */
+/* Whether there is any, and in LEFT how much. */
+static bool time_left(uint64_t deadline, struct timespec *left)
+{
+	uint64_t now = clock_monotonic(), ns = deadline > now ? deadline - now : 0;
+
+	*left = (struct timespec){(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
+	return ns;
+}
+
+/* The timeout is looked at between messages only, and what is left of it is told, as the kernel does. */
 int rsocket_recvmmsg(int fd, struct mmsghdr *vec, unsigned int count, int flags, struct timespec *timeout)
 {
 	uint64_t deadline = 0;
@@ -205,10 +214,12 @@ int rsocket_recvmmsg(int fd, struct mmsghdr *vec, unsigned int count, int flags,
 
 	if (fdtab_kind(fd) == FD_DGRAM)
 		return (int)sys_call5(SYS_recvmmsg, fd, vec, count, flags, timeout);
+	if (timeout && (timeout->tv_sec < 0 || (unsigned long)timeout->tv_nsec >= 1000000000))
+		return -EINVAL;
 	if (timeout)
 		deadline = clock_monotonic() + (uint64_t)timeout->tv_sec * 1000000000ull + (uint64_t)timeout->tv_nsec;
 	for (n = 0; n < count && n < IOV_MAX; n++) {
-		if (n > 0 && deadline && clock_monotonic() >= deadline)
+		if (n > 0 && timeout && !time_left(deadline, timeout))
 			break;
 		bytes = rsocket_recvmsg(fd, &vec[n].msg_hdr, flags & ~MSG_WAITFORONE);
 		if (bytes < 0)
@@ -217,6 +228,8 @@ int rsocket_recvmmsg(int fd, struct mmsghdr *vec, unsigned int count, int flags,
 		if (flags & MSG_WAITFORONE)
 			flags |= MSG_DONTWAIT;
 	}
+	if (n && timeout)
+		time_left(deadline, timeout);
 	return n ? (int)n : (int)bytes;
 }
 

@@ -11,6 +11,9 @@
 
 #define SO_RCVTIMEO_NEW_NUMBER 66
 #define SO_SNDTIMEO_NEW_NUMBER 67
+#define SO_TIMESTAMP_NEW_NUMBER 63
+#define SO_TIMESTAMPNS_NEW_NUMBER 64
+#define SO_TIMESTAMPING_NEW_NUMBER 65
 
 int sockopt_carrier(int fd, void *value, socklen_t *size)
 {
@@ -56,6 +59,7 @@ void sockopt_asked(int fd, int level, int name)
 		sockopt_leave(fd);
 }
 
+/* DIFFERS: TCP_INFO and SO_MEMINFO tell of TCP alone, and what a ring carries is not TCP's. */
 void sockopt_answered(int fd, int level, int name, void *value, socklen_t size)
 {
 	bool error = level == SOL_SOCKET && name == SO_ERROR, cork = level == IPPROTO_TCP && name == TCP_CORK;
@@ -74,6 +78,35 @@ void sockopt_answered(int fd, int level, int name, void *value, socklen_t size)
 		number = (int)load_relaxed(&c->shared->cork);
 	memcpy(value, &number, sizeof number);
 	conn_put(c);
+}
+
+/* Options that put the time of arrival into control messages, under their old and their new numbers. */
+static const int timestamps[] = {SO_TIMESTAMP,
+				 SO_TIMESTAMPNS,
+				 SO_TIMESTAMPING,
+				 SO_TIMESTAMP_NEW_NUMBER,
+				 SO_TIMESTAMPNS_NEW_NUMBER,
+				 SO_TIMESTAMPING_NEW_NUMBER};
+#define TIMESTAMPS (sizeof timestamps / sizeof *timestamps)
+
+static bool is_timestamp(int name)
+{
+	for (size_t i = 0; i < TIMESTAMPS; i++)
+		if (timestamps[i] == name)
+			return true;
+	return false;
+}
+
+bool sockopt_timestamps(int fd)
+{
+	for (size_t i = 0; i < TIMESTAMPS; i++) {
+		int value = 0;
+		socklen_t size = sizeof value;
+
+		if (kernel_getsockopt(fd, SOL_SOCKET, timestamps[i], &value, &size) == 0 && value)
+			return true;
+	}
+	return false;
 }
 
 static uint64_t timeval_ns(const void *value)
@@ -137,7 +170,7 @@ void sockopt_set(int fd, int level, int name, const void *value, socklen_t size)
 	}
 	if (level != SOL_SOCKET)
 		return;
-	if ((name == SO_ZEROCOPY && number) || (name == SO_PEEK_OFF && number >= 0)) {
+	if ((name == SO_ZEROCOPY && number) || (is_timestamp(name) && number) || (name == SO_PEEK_OFF && number >= 0)) {
 		sockopt_leave(fd);
 		return;
 	}

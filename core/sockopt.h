@@ -24,6 +24,9 @@ void sockopt_answered(int fd, int level, int name, void *value, socklen_t size);
 /* RDMA_CARRIER. 0 or -errno; *SIZE and VALUE as getsockopt has them. */
 int sockopt_carrier(int fd, void *value, socklen_t *size);
 
+/* Whether receives on FD tell times of arrival. */
+bool sockopt_timestamps(int fd);
+
 /* FD uses something that only the kernel carries. */
 void sockopt_leave(int fd);
 

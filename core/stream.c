@@ -312,6 +312,22 @@ static bool only_error_left(struct conn *c)
 	return revents > 0 && (revents & POLLERR) && kernel_ioctl(conn_fd(c), SIOCINQ, &waiting) == 0 && waiting == 0;
 }
 
+bool stream_foreign(struct conn *c)
+{
+	int waiting = 0;
+	char byte;
+
+	/* Bytes first, then the flag: who takes the direction back to TCP sets it before it writes there. */
+	if (kernel_ioctl(conn_fd(c), SIOCINQ, &waiting) < 0 || waiting <= 0 ||
+	    (load_acquire(&conn_peer(c)->tail) & TAIL_CLOSED))
+		return false;
+	/* After our FIN it is the peer's question whether we live (conn_note_end). */
+	if (load_relaxed(&c->shared->shut_send))
+		return kernel_recv(conn_fd(c), &byte, 1, MSG_DONTWAIT) == 1;
+	conn_reset(c, REASON_FOREIGN_IO);
+	return true;
+}
+
 /* The peer's FIN, behind all that it sent. What came after a shutdown of our own was answered by a reset, which goes first. 0 or
  * -errno. */
 static ssize_t end_of_ring(struct conn *c)
@@ -321,6 +337,8 @@ static ssize_t end_of_ring(struct conn *c)
 
 	if (n > 0 && (n & POLLERR))
 		n = kernel_recv(conn_fd(c), &byte, 1, MSG_DONTWAIT);
+	if (n >= 0 && !load_relaxed(&c->shared->shut_send) && stream_foreign(c))
+		n = -ECONNRESET;
 	return n < 0 ? -conn_error(c, (int)-n) : 0;
 }
 
@@ -768,6 +786,22 @@ static bool ask_for_room(struct conn *c)
 		return false;
 	promote_return_send(c, REASON_USER_TIMEOUT);
 	return conn_send_stage(c) != STAGE_RING;
+}
+
+int stream_send_company(int fd, const struct msghdr *msg)
+{
+	struct msghdr company = {0};
+	ssize_t n;
+
+	if (!msg || (!msg->msg_controllen && !msg->msg_name))
+		return 0;
+	company.msg_name = msg->msg_name;
+	company.msg_namelen = msg->msg_namelen;
+	company.msg_control = msg->msg_control;
+	company.msg_controllen = msg->msg_controllen;
+	n = kernel_sendmsg(fd, &company, MSG_DONTWAIT | MSG_NOSIGNAL);
+	/* Its end is the send's to tell, with a signal. */
+	return n < 0 && n != -EPIPE ? (int)n : 0;
 }
 
 ssize_t stream_send(const struct passage *p, int fd, const struct iovec *iov, int count, int flags)

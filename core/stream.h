@@ -37,6 +37,14 @@ void stream_send_plain(const struct passage *p, ssize_t n);
 ssize_t stream_recv(const struct passage *p, int fd, const struct iovec *iov, int count, int flags, int *out_flags);
 ssize_t stream_send(const struct passage *p, int fd, const struct iovec *iov, int count, int flags);
 
+/* Whether TCP holds bytes behind X that do not belong there: the ring carries what C receives. Then the connection was reset: somebody
+ * wrote past libc. Also true for the peer's probe of a dead end, which is taken away. */
+bool stream_foreign(struct conn *c);
+
+/* What comes with the bytes of a send, an address or control messages, means nothing to a stream, but the kernel refuses what is
+ * malformed: it is asked. MSG may be NULL. 0 or -errno. */
+int stream_send_company(int fd, const struct msghdr *msg);
+
 /* sendfile and splice into a promoted connection: bytes of IN_FD, a FILE or else a pipe, from *OFFSET (moved on) or its file
  * position. Bytes or -errno. */
 ssize_t stream_send_from(const struct passage *p, int fd, int in_fd, off_t *offset, size_t size, bool file,

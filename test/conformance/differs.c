@@ -41,3 +41,31 @@ CASE(siocoutq_of_unread_bytes)
 		CHECK(unsent > 0);
 	pair_close(&pair);
 }
+
+static unsigned since_last_data(int fd)
+{
+	struct tcp_info info;
+	socklen_t size = sizeof(info);
+
+	MUST(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size));
+	return info.tcpi_last_data_sent;
+}
+
+/* TCP_INFO tells what TCP carried. */
+CASE(tcp_info_of_promoted_bytes)
+{
+	struct pair pair = PAIR;
+	unsigned since;
+	int64_t start;
+
+	kit_sleep_ms(1000);
+	start = kit_now_ms();
+	PUT(pair.a, "x");
+	since = since_last_data(pair.a);
+	if (kit_expect() == EXPECT_SHM)
+		CHECK(since >= 900);
+	else
+		CHECK(since <= kit_now_ms() - start + 20);
+	CHECK_GETS(pair.b, "x");
+	pair_close(&pair);
+}
