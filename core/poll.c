@@ -4,8 +4,10 @@
 #include "poll.h"
 #include "config.h"
 #include "epoll.h"
+#include "errqueue.h"
 #include "fdtab.h"
 #include "kernel.h"
+#include "placement.h"
 #include "process.h"
 #include "stream.h"
 
@@ -25,6 +27,13 @@
 
 short conn_revents(struct conn *c, short events, size_t lowat)
 {
+	short revents = conn_stream_revents(c, events, lowat);
+
+	return errqueue_waiting(c) ? revents | POLLERR : revents;
+}
+
+short conn_stream_revents(struct conn *c, short events, size_t lowat)
+{
 	enum stage send = conn_send_stage(c), recv;
 	const short in = POLLIN | POLLRDNORM, out = POLLOUT | POLLWRNORM;
 	short revents = 0, kernel = 0;
@@ -33,7 +42,7 @@ short conn_revents(struct conn *c, short events, size_t lowat)
 	recv = conn_recv_stage(c);
 	if (load_relaxed(&c->shared->tcp_event) || !settled || recv != STAGE_RING || send != STAGE_RING ||
 	    (events & POLLPRI)) {
-		int k = kernel_poll_now(conn_fd(c), POLLIN | POLLOUT | POLLPRI | POLLRDHUP | POLLRDNORM | POLLWRNORM);
+		int k = errqueue_poll_now(c, POLLIN | POLLOUT | POLLPRI | POLLRDHUP | POLLRDNORM | POLLWRNORM);
 
 		if (k < 0)
 			return POLLNVAL;
@@ -47,7 +56,7 @@ short conn_revents(struct conn *c, short events, size_t lowat)
 
 		if (bytes == 0 && (flags & TAIL_CLOSED)) {
 			stream_settle_returned(c);
-			return conn_revents(c, events, lowat);
+			return conn_stream_revents(c, events, lowat);
 		}
 		if (bytes < 0 || bytes >= (ssize_t)lowat || ended || flags) {
 			revents |= in;
@@ -183,7 +192,7 @@ static int wait_sleep(struct conn *c, int fd, short events, size_t lowat, uint64
 	} else {
 		left_ns = NAP_NS;
 	}
-	if (conn_revents(c, events, lowat)) {
+	if (conn_stream_revents(c, events, lowat)) {
 		if (bell)
 			sleeper_awake(&self->sleeper, pages, false);
 		/* Handlers get their chance even if this goes on. */
@@ -218,17 +227,34 @@ static int wait_sleep(struct conn *c, int fd, short events, size_t lowat, uint64
 		sleeper_awake(&self->sleeper, pages, rung);
 	if (error == -EBADF)
 		return error;
-	if (n > 0 && fds[0].revents & (POLLRDHUP | POLLERR | POLLHUP))
+	if (n > 0 && errqueue_sift(c, fds[0].revents) & (POLLRDHUP | POLLERR | POLLHUP))
 		store_relaxed(&c->shared->tcp_event, 1);
 	if (error == -EINTR && thread_handlers_unseen)
 		return strict || !thread_handlers_restart() ? -EINTR : 0;
 	return error == 0 || error == -EINTR ? interrupted(handlers, interruptions, strict) : error;
 }
 
+/* Placements are under way: a slice instead of sleep. As conn_wait. */
+static int wait_placing(struct conn *c, int fd, uint64_t deadline_ns, bool strict)
+{
+	uint64_t handlers = thread_self.handlers, interruptions = thread_self.interruptions;
+	uint32_t generation = c->generation;
+	int error;
+
+	placement_slice(c);
+	conn_put_keep(c);
+	error = interrupted(handlers, interruptions, strict);
+	if (!conn_get_again(c, generation, fd))
+		error = -EBADF;
+	return error == 0 && deadline_ns && clock_monotonic() >= deadline_ns ? -EAGAIN : error;
+}
+
 static int wait_for(struct conn *c, int fd, short events, size_t lowat, uint64_t deadline_ns, bool partial)
 {
 	bool strict = partial || deadline_ns;
 
+	if (placement_pending(c))
+		return wait_placing(c, fd, deadline_ns, strict);
 	if (spin_worth() && can_spin_for(c, events)) {
 		uint64_t end = spin_end(), handlers = thread_self.handlers, interruptions = thread_self.interruptions;
 		uint32_t generation = c->generation;
@@ -337,7 +363,7 @@ static int poll_merge(struct pollfd *fds, const struct pollfd *kernel, const sho
 
 		fds[i].revents = kernel[i].revents;
 		if (c && conn_special(c)) {
-			if (kernel[i].revents & (POLLRDHUP | POLLERR | POLLHUP))
+			if (errqueue_sift(c, kernel[i].revents) & (POLLRDHUP | POLLERR | POLLHUP))
 				store_relaxed(&c->shared->tcp_event, 1);
 			fds[i].revents = ours[i];
 			if (kernel[i].revents & ~ours[i])
@@ -409,11 +435,11 @@ static int poll_loop(struct pollfd *fds, struct pollfd *kernel, short *ours, nfd
 	for (bool spun = false;; spun = true) {
 		struct timespec left, *timeout = NULL;
 		uint32_t pages = 0;
-		bool bells, rung;
+		bool bells, rung, placing = placement_work();
 		nfds_t others;
 		int n, error;
 
-		if (!poll_look(fds, kernel, count, false, &others) && timeout_ns) {
+		if (!poll_look(fds, kernel, count, false, &others) && timeout_ns && !placing) {
 			if (!spun && spin_for_many(fds, count, mask))
 				poll_look(fds, kernel, count, false, &others);
 			if (thread_self.handlers != handlers)
@@ -427,6 +453,13 @@ static int poll_loop(struct pollfd *fds, struct pollfd *kernel, short *ours, nfd
 		n = poll_merge(fds, kernel, ours, count);
 		if (n || timeout_ns == 0)
 			return n;
+		if (placing) {
+			if (thread_self.handlers != handlers)
+				return -EINTR;
+			if (deadline && clock_monotonic() >= deadline)
+				return 0;
+			continue;
+		}
 
 		critical_enter();
 		bells = poll_prepare(fds, count);

@@ -5,6 +5,7 @@
  * means somebody moves bytes behind libc's back, and the connection stays where it is. test/model/promote.pml is this protocol. */
 #include "promote.h"
 #include "epoll.h"
+#include "errqueue.h"
 #include "iomap.h"
 #include "kernel.h"
 #include "log.h"
@@ -111,9 +112,6 @@ static bool has_feature(int fd)
 		return true;
 	value = -1;
 	if (kernel_getsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &value, &size) == 0 && value >= 0)
-		return true;
-	value = 0, size = sizeof value;
-	if (kernel_getsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &value, &size) == 0 && value)
 		return true;
 	value = 0, size = sizeof value;
 	if (kernel_getsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &value, &size) == 0 && value)
@@ -408,6 +406,23 @@ bool promote_commit(struct conn *c)
 not_now:
 	store_release(&c->send_gate, 0);
 	return false;
+}
+
+bool promote_numbers(struct conn *c)
+{
+	bool ok;
+
+	if (load_acquire(&c->shared->zerocopy) & ZEROCOPY_OURS)
+		return true;
+	shared_lock_take(&c->shared->send_lock);
+	exchange(&c->send_gate, 1);
+	ok = conn_send_stage(c) != STAGE_TCP || !(load_relaxed(&c->shared->zerocopy) & ZEROCOPY_ON) ||
+	     !kernel_calls_under_way(c, &c->kernel_writers);
+	if (ok)
+		fetch_or(&c->shared->zerocopy, ZEROCOPY_OURS);
+	store_release(&c->send_gate, 0);
+	shared_lock_drop(&c->shared->send_lock);
+	return ok;
 }
 
 void promote_return_send(struct conn *c, enum reason reason)
