@@ -2,7 +2,9 @@
  *
  * The kernel numbers the zero-copy sends of a socket from 0; as long as a connection has only been on TCP it does that, and we
  * count along. The first number that is ours - of a send into the ring, or of a placement - takes the numbering over for good: from
- * then on the kernel is not asked for zero-copy any more, also where it carries the bytes again. */
+ * then on the kernel is not asked for zero-copy any more, also where it carries the bytes again.
+ *
+ * DIFFERS: who gets the descriptor by SCM_RIGHTS or across exec is numbered by the kernel, which has missed those of the ring. */
 #ifndef RS_ERRQUEUE_H
 #define RS_ERRQUEUE_H
 
