@@ -117,7 +117,7 @@ void errqueue_option(struct conn *c, bool on)
 {
 	if (!on)
 		fetch_and(&c->shared->zerocopy, ~(uint32_t)ZEROCOPY_ON);
-	fetch_or(&c->shared->zerocopy, ZEROCOPY_KNOWN | (on ? ZEROCOPY_ON : 0));
+	fetch_or(&c->shared->zerocopy, ZEROCOPY_KNOWN | (on ? ZEROCOPY_ON | ZEROCOPY_EVER : 0));
 }
 
 enum numbering errqueue_numbering(struct conn *c)
@@ -256,7 +256,7 @@ static void drain(struct conn *c)
 
 int errqueue_sift(struct conn *c, int revents)
 {
-	if (revents <= 0 || !(revents & POLLERR) || !(load_relaxed(&c->shared->zerocopy) & ZEROCOPY_ON) ||
+	if (revents <= 0 || !(revents & POLLERR) || !(load_relaxed(&c->shared->zerocopy) & ZEROCOPY_EVER) ||
 	    !load_acquire(&c->attached))
 		return revents;
 	drain(c);
@@ -325,9 +325,9 @@ ssize_t errqueue_recvmsg(int fd, struct msghdr *msg, int flags)
 	bool taken = false;
 
 	if (c) {
-		if (load_acquire(&c->errors) || (conn_special(c) && errqueue_counts(c))) {
+		if (conn_special(c)) {
 			placement_slice(c);
-			if (load_relaxed(&c->shared->zerocopy) & ZEROCOPY_ON)
+			if (load_relaxed(&c->shared->zerocopy) & ZEROCOPY_EVER)
 				drain(c);
 			taken = take(c, &n);
 		}

@@ -19,6 +19,7 @@ enum {
 	ZEROCOPY_KNOWN = 1, /* the next bit is what the kernel's socket has */
 	ZEROCOPY_ON = 2,    /* SO_ZEROCOPY */
 	ZEROCOPY_OURS = 4,  /* numbers are given by us */
+	ZEROCOPY_EVER = 8,  /* was on: the kernel's queue may have notices */
 };
 
 /* Who numbers a send, and tells of its completion. */

@@ -1,5 +1,5 @@
 /* Placements under way. DESIGN NOTES. Each connection has a queue; its first entry alone is worked on, by whichever thread comes
- * by (`working`), so that they complete in order. Connections with entries stand in a list of the process, and a wait takes the first,
+ * by (`worker`), so that they complete in order. Connections with entries stand in a list of the process, and a wait takes the first,
  * copies one slice of it, and puts it behind the others. */
 #include "placement.h"
 #include "epoll.h"
@@ -27,7 +27,7 @@ struct operation {
 struct placements {
 	struct conn *conn;
 	struct operation *first, *last;
-	bool working;            /* a thread copies a slice of the first */
+	uint32_t worker;         /* the thread that copies a slice of the first, or 0 */
 	bool listed;             /* in the list of the process */
 	struct placements *next; /* there */
 };
@@ -168,7 +168,7 @@ static void slice_done(struct conn *c, struct errqueue *q, struct placements *p,
 	lock_take(&placement_lock);
 	if (over)
 		free(remove_first(q, p));
-	p->working = false;
+	store_relaxed(&p->worker, 0);
 	lock_drop(&placement_lock);
 }
 
@@ -177,16 +177,21 @@ bool placement_slice(struct conn *c)
 	struct errqueue *q = load_acquire(&c->errors);
 	struct placements *p = q ? load_acquire(&q->placements) : NULL;
 	struct operation *o;
+	uint32_t worker;
 	ssize_t n;
 
 	if (!p || !load_acquire(&q->pending))
 		return false;
 	lock_take(&placement_lock);
-	o = p->working ? NULL : p->first;
+	worker = p->worker;
+	o = worker ? NULL : p->first;
 	if (o)
-		p->working = true;
+		store_relaxed(&p->worker, thread_id());
 	lock_drop(&placement_lock);
 	if (!o) {
+		/* A handler that leaves by exit in the middle of a slice, where nothing puts handlers off, waits for nobody. */
+		if (worker == thread_id())
+			return false;
 		sys_call0(SYS_sched_yield);
 		return load_acquire(&q->pending);
 	}
@@ -235,10 +240,10 @@ int placement_finish(struct conn *c, int fd)
 	return 0;
 }
 
-/* Takes out the first of those that may not go on. Under the lock. */
+/* Takes out the first, if it may not go on and nobody is at work on it. Under the lock. */
 static bool drop_first(struct errqueue *q, struct placements *p, bool reads_only)
 {
-	if (p->working || !p->first || (reads_only && p->first->write))
+	if (p->worker || !p->first || (reads_only && p->first->write))
 		return false;
 	free(remove_first(q, p));
 	return true;
@@ -266,9 +271,16 @@ void placement_close(struct conn *c)
 
 void placement_cancel(struct conn *c)
 {
-	do
+	struct errqueue *q = load_acquire(&c->errors);
+	struct placements *p = q ? load_acquire(&q->placements) : NULL;
+
+	while (p && load_acquire(&q->pending)) {
 		drop(c, false);
-	while (placement_pending(c) && sys_call0(SYS_sched_yield) == 0);
+		if (load_relaxed(&p->worker) == thread_id())
+			return;
+		if (load_acquire(&q->pending))
+			sys_call0(SYS_sched_yield);
+	}
 }
 
 void placement_forked(struct conn *c)

@@ -101,6 +101,22 @@ static bool filter_forbids(void)
 	return (int)status != 0;
 }
 
+/* Whether FD's error queue is about more than zero-copy sends: what else is in it could not be moved to ours (errqueue.h). */
+static bool has_other_notices(int fd)
+{
+	static const int options[][2] = {
+		{SOL_SOCKET, SO_TIMESTAMPING}, {IPPROTO_IP, IP_RECVERR}, {IPPROTO_IPV6, IPV6_RECVERR}};
+
+	for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+		int value = 0;
+		socklen_t size = sizeof value;
+
+		if (kernel_getsockopt(fd, options[i][0], options[i][1], &value, &size) == 0 && value)
+			return true;
+	}
+	return false;
+}
+
 /* What only the kernel can carry, found once when the search begins. */
 static bool has_feature(int fd)
 {
@@ -118,6 +134,9 @@ static bool has_feature(int fd)
 		return true;
 	value = 0, size = sizeof value;
 	if (kernel_getsockopt(fd, IPPROTO_TCP, TCP_INQ, &value, &size) == 0 && value)
+		return true;
+	value = 0, size = sizeof value;
+	if (kernel_getsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &value, &size) == 0 && value && has_other_notices(fd))
 		return true;
 	size = sizeof ulp;
 	return kernel_getsockopt(fd, IPPROTO_TCP, TCP_ULP, ulp, &size) == 0 && size && ulp[0];
