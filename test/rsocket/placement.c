@@ -591,6 +591,35 @@ CASE(a_reset_drops_all)
 	placing_free(&p);
 }
 
+static void write_and_exit(void *argument)
+{
+	const struct sockaddr_storage *address = argument;
+	char *ours = memory_new(SIZE), got;
+	int fd = connect_maps(address);
+
+	kit_pattern(ours, SIZE, 1, 0);
+	CHECK_EQ(rrecv(fd, &got, 1, 0), 1);
+	CHECK_EQ(riowrite(fd, ours, SIZE, 0, MSG_ZEROCOPY), SIZE);
+}
+
+CASE(exit_finishes_writes)
+{
+	struct sockaddr_storage address;
+	int listener = kit_listen(AF_INET, &address), fd;
+	char *theirs = memory_new(SIZE), got;
+	pid_t pid;
+
+	kit_set_option(listener, SOL_RDMA, RDMA_IOMAPSIZE, 4);
+	pid = kit_fork(write_and_exit, &address);
+	fd = (int)MUST(raccept(listener, NULL, NULL));
+	MUST(riomap(fd, theirs, SIZE, PROT_WRITE, 0, 0));
+	CHECK_EQ(rsend(fd, "x", 1, 0), 1);
+	CHECK_EXITS(pid, 0);
+	CHECK_EQ(rrecv(fd, &got, 1, 0), 0);
+	CHECK_PATTERN(theirs, SIZE, 1, 0);
+	MUST(rclose(fd));
+}
+
 /* --- threads and forks --- */
 
 #define PARTS 32
