@@ -3,8 +3,10 @@
  * queued until they are found idle, edge-triggered ones leave at once and come back with the next bit. A wait costs what is
  * ready, never what is registered. All of it is under the readiness lock, which nobody holds while asleep. */
 #include "epoll.h"
+#include "errqueue.h"
 #include "fdtab.h"
 #include "kernel.h"
+#include "placement.h"
 #include "poll.h"
 #include "process.h"
 #include "stream.h"
@@ -392,7 +394,7 @@ void epoll_mark(struct conn *c, uint32_t events)
 		return;
 	readiness_take();
 	for (struct reg *r = c->regs; r; r = r->conn_next)
-		if (r->tagged && (!(r->events & EPOLLET) || (events & r->events)))
+		if (r->tagged && (!(r->events & EPOLLET) || (events & (r->events | EPOLLERR | EPOLLHUP))))
 			queue_and_wake(r);
 	readiness_drop();
 }
@@ -678,6 +680,9 @@ static int collect(struct epset *set, struct epoll_event *events, int max)
 		revents = (uint16_t)conn_revents(r->conn, (short)(r->events | EPOLLRDHUP),
 						 load_relaxed(&r->conn->shared->recv_lowat));
 		r->ended = revents & END_EVENTS;
+		/* A notice is no end. */
+		if (!load_relaxed(&r->conn->shared->tcp_event))
+			r->ended &= ~(uint32_t)EPOLLERR;
 		revents &= r->events | EPOLLERR | EPOLLHUP;
 		if (!revents)
 			continue;
@@ -819,7 +824,7 @@ int epoll_wait_any(struct epset *set, int epfd, struct epoll_event *events, int 
 {
 	uint64_t deadline = timeout_ns > 0 ? clock_monotonic() + (uint64_t)timeout_ns : 0,
 		 handlers = thread_self.handlers;
-	bool spun = false, napped = false;
+	bool spun = false, napped = false, placing = placement_work();
 	int n;
 
 	critical_enter();
@@ -840,10 +845,22 @@ int epoll_wait_any(struct epset *set, int epfd, struct epoll_event *events, int 
 				if (set->table[i] && set->table[i]->tagged)
 					listen_to(set, set->table[i]->conn);
 		n = 0;
-		if (set->special || has_nested(set)) {
+		if (set->special || has_nested(set) || placing) {
 			n = look(set, epfd, events, max);
 			if (n || timeout_ns == 0)
 				break;
+		}
+		if (placing || placement_any()) {
+			readiness_drop();
+			critical_exit();
+			placing = placement_work();
+			critical_enter();
+			readiness_take();
+			if (thread_self.handlers != handlers)
+				n = -EINTR;
+			if (n || (deadline && clock_monotonic() >= deadline))
+				break;
+			continue;
 		}
 		if (set->special && !spun && !mask && spin_worth()) {
 			bool news;

@@ -8,6 +8,7 @@
 #include "iomap.h"
 #include "kernel.h"
 #include "log.h"
+#include "placement.h"
 #include "process.h"
 #include "promote.h"
 #include "rsocket.h"
@@ -306,9 +307,9 @@ static int memory_check(void *buf, size_t size, int prot)
 }
 
 /* Whether the connection is over, for what the peer still could do with it. */
-static bool ended(const struct conn *c)
+static bool ended(struct conn *c)
 {
-	return kernel_poll_now(conn_fd(c), POLLRDHUP) & (POLLRDHUP | POLLHUP | POLLERR);
+	return errqueue_poll_now(c, POLLRDHUP) & (POLLRDHUP | POLLHUP | POLLERR);
 }
 
 static bool is_attached(struct conn *c)
@@ -717,6 +718,34 @@ static ssize_t piece(struct conn *c, char *buf, size_t size, uint64_t offset, bo
 	return n == -EFAULT && (load_acquire(&conn_peer(c)->closed) || ended(c)) ? -ECONNRESET : n;
 }
 
+ssize_t iomap_piece(struct conn *c, char *buf, size_t size, uint64_t offset, bool write)
+{
+	return piece(c, buf, size, offset, write);
+}
+
+/* What would be wrong with a placement at OFFSET if it came now. 0 or -errno. */
+static int check(struct conn *c, uint64_t offset, bool write)
+{
+	struct iomap *i = load_acquire(&c->iomap);
+	struct found f;
+
+	if (ended(c))
+		return -ECONNRESET;
+	if (!i || !i->own || !find(i, offset, &f))
+		return -EFAULT;
+	return f.prot & (write ? PROT_WRITE : PROT_READ) ? 0 : -EACCES;
+}
+
+/* MSG_ZEROCOPY: it has begun, and is done later (placement.h). SIZE, or -errno. */
+static ssize_t place_later(struct conn *c, char *buf, size_t size, uint64_t offset, bool write)
+{
+	int error = check(c, offset, write);
+
+	if (error == 0)
+		error = placement_start(c, buf, size, offset, write);
+	return error < 0 ? error : (ssize_t)size;
+}
+
 static size_t place(int fd, char *buf, size_t size, off_t offset, int flags, bool write)
 {
 	struct conn *c;
@@ -733,6 +762,14 @@ static size_t place(int fd, char *buf, size_t size, off_t offset, int flags, boo
 	n = offset < 0 || size > (size_t)INT64_MAX - (size_t)offset ? -EINVAL : 0;
 	if (n == 0)
 		n = placement_ready(c, fd, load_relaxed(&c->shared->nonblock) || (flags & MSG_DONTWAIT));
+	if (n == 0 && size && (flags & MSG_ZEROCOPY)) {
+		n = place_later(c, buf, size, (uint64_t)offset, write);
+		conn_put(c);
+		return (size_t)n;
+	}
+	/* Not before those that were asked for before. */
+	if (n == 0 && placement_pending(c))
+		n = placement_finish(c, fd);
 	while (n >= 0 && done < size) {
 		n = piece(c, buf + done, size - done, (uint64_t)offset + done, write);
 		if (n > 0) {

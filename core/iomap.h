@@ -40,6 +40,10 @@ static inline void iomap_meet(int fd, short events, bool nonblock)
 /* Before bytes are sent on FD: the peer must hear of earlier maps first. 0, or -EAGAIN. */
 int iomap_meet_send(int fd, int flags);
 
+/* One piece of a placement: copies between BUF and the peer's OFFSET, at most so much that it takes no long time. Bytes, or -errno. The
+ * caller holds C. */
+ssize_t iomap_piece(struct conn *c, char *buf, size_t size, uint64_t offset, bool write);
+
 /* This process lets go of C: takes back what it mapped. Waits for visits of the peer's that are under way, at most a second. */
 void iomap_fini(struct conn *c);
 

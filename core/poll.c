@@ -4,8 +4,10 @@
 #include "poll.h"
 #include "config.h"
 #include "epoll.h"
+#include "errqueue.h"
 #include "fdtab.h"
 #include "kernel.h"
+#include "placement.h"
 #include "process.h"
 #include "stream.h"
 
@@ -27,6 +29,13 @@
 
 short conn_revents(struct conn *c, short events, size_t lowat)
 {
+	short revents = conn_stream_revents(c, events, lowat);
+
+	return errqueue_waiting(c) ? revents | POLLERR : revents;
+}
+
+short conn_stream_revents(struct conn *c, short events, size_t lowat)
+{
 	enum stage send = conn_send_stage(c), recv;
 	const short in = POLLIN | POLLRDNORM, out = POLLOUT | POLLWRNORM;
 	short revents = 0, kernel = 0;
@@ -35,7 +44,7 @@ short conn_revents(struct conn *c, short events, size_t lowat)
 	recv = conn_recv_stage(c);
 	if (load_relaxed(&c->shared->tcp_event) || !settled || recv != STAGE_RING || send != STAGE_RING ||
 	    (events & POLLPRI)) {
-		int k = kernel_poll_now(conn_fd(c), POLLIN | POLLOUT | POLLPRI | POLLRDHUP | POLLRDNORM | POLLWRNORM);
+		int k = errqueue_poll_now(c, POLLIN | POLLOUT | POLLPRI | POLLRDHUP | POLLRDNORM | POLLWRNORM);
 
 		if (k < 0)
 			return POLLNVAL;
@@ -52,7 +61,7 @@ short conn_revents(struct conn *c, short events, size_t lowat)
 
 		if (bytes == 0 && (flags & TAIL_CLOSED)) {
 			stream_settle_returned(c);
-			return conn_revents(c, events, lowat);
+			return conn_stream_revents(c, events, lowat);
 		}
 		if (bytes < 0 || bytes >= (ssize_t)lowat || ended || flags) {
 			revents |= in;
@@ -93,6 +102,7 @@ short conn_revents(struct conn *c, short events, size_t lowat)
 
 void conn_note_kernel(struct conn *c, int revents)
 {
+	revents = errqueue_sift(c, revents);
 	if ((revents & (POLLRDHUP | POLLERR | POLLHUP)) || ((revents & POLLIN) && conn_recv_stage(c) == STAGE_RING))
 		store_relaxed(&c->shared->tcp_event, 1);
 }
@@ -207,7 +217,7 @@ static int wait_sleep(struct conn *c, int fd, short events, size_t lowat, uint64
 	} else {
 		left_ns = NAP_NS;
 	}
-	if (conn_revents(c, events, lowat)) {
+	if (conn_stream_revents(c, events, lowat)) {
 		if (bell)
 			sleeper_awake(&self->sleeper, pages, false);
 		/* Handlers get their chance even if this goes on. */
@@ -276,10 +286,27 @@ static void note_gathered(struct conn *c, short events, uint64_t ticks)
 		store_relaxed(&c->trickle, trickle + 1);
 }
 
+/* Placements are under way: a slice instead of sleep. As conn_wait. */
+static int wait_placing(struct conn *c, int fd, uint64_t deadline_ns, bool strict)
+{
+	uint64_t handlers = thread_self.handlers, interruptions = thread_self.interruptions;
+	uint32_t generation = c->generation;
+	int error;
+
+	placement_slice(c);
+	conn_put_keep(c);
+	error = interrupted(handlers, interruptions, strict);
+	if (!conn_get_again(c, generation, fd))
+		error = -EBADF;
+	return error == 0 && deadline_ns && clock_monotonic() >= deadline_ns ? -EAGAIN : error;
+}
+
 static int wait_for(struct conn *c, int fd, short events, size_t lowat, uint64_t deadline_ns, bool partial)
 {
 	bool strict = partial || deadline_ns;
 
+	if (placement_pending(c))
+		return wait_placing(c, fd, deadline_ns, strict);
 	if (spin_worth() && can_spin_for(c, events)) {
 		uint64_t start = clock_ticks(), end = start + (uint64_t)settings()->polling_time * clock_ticks_us;
 		uint64_t handlers = thread_self.handlers, interruptions = thread_self.interruptions;
@@ -462,11 +489,11 @@ static int poll_loop(struct pollfd *fds, struct pollfd *kernel, short *ours, nfd
 	for (bool spun = false;; spun = true) {
 		struct timespec left, *timeout = NULL;
 		uint32_t pages = 0;
-		bool bells, rung;
+		bool bells, rung, placing = placement_work();
 		nfds_t others;
 		int n, error;
 
-		if (!poll_look(fds, kernel, count, false, &others) && timeout_ns) {
+		if (!poll_look(fds, kernel, count, false, &others) && timeout_ns && !placing) {
 			if (!spun && spin_for_many(fds, count, mask))
 				poll_look(fds, kernel, count, false, &others);
 			if (thread_self.handlers != handlers)
@@ -480,6 +507,13 @@ static int poll_loop(struct pollfd *fds, struct pollfd *kernel, short *ours, nfd
 		n = poll_merge(fds, kernel, ours, count);
 		if (n || timeout_ns == 0)
 			return n;
+		if (placing) {
+			if (thread_self.handlers != handlers)
+				return -EINTR;
+			if (deadline && clock_monotonic() >= deadline)
+				return 0;
+			continue;
+		}
 
 		critical_enter();
 		bells = poll_prepare(fds, count);

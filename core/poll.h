@@ -11,6 +11,8 @@
 /* What poll(2) would report for C if one stream carried it. Only bits of EVENTS, and POLLERR, POLLHUP. LOWAT: bytes that
  * make it readable. Arms the ring's room notification when POLLOUT is asked for and not given. */
 short conn_revents(struct conn *c, short events, size_t lowat);
+/* The same without the error queue (errqueue.h), which ends no read or write. */
+short conn_stream_revents(struct conn *c, short events, size_t lowat);
 
 /* The events of C's socket that a kernel wait must include so that EVENTS cannot be missed. */
 short conn_kernel_events(struct conn *c, short events);

@@ -5,6 +5,7 @@
  * means somebody moves bytes behind libc's back, and the connection stays where it is. test/model/promote.pml is this protocol. */
 #include "promote.h"
 #include "epoll.h"
+#include "errqueue.h"
 #include "iomap.h"
 #include "kernel.h"
 #include "log.h"
@@ -101,6 +102,22 @@ static bool filter_forbids(void)
 	return (int)status != 0;
 }
 
+/* Whether FD's error queue is about more than zero-copy sends: what else is in it could not be moved to ours (errqueue.h). */
+static bool has_other_notices(int fd)
+{
+	static const int options[][2] = {
+		{SOL_SOCKET, SO_TIMESTAMPING}, {IPPROTO_IP, IP_RECVERR}, {IPPROTO_IPV6, IPV6_RECVERR}};
+
+	for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+		int value = 0;
+		socklen_t size = sizeof value;
+
+		if (kernel_getsockopt(fd, options[i][0], options[i][1], &value, &size) == 0 && value)
+			return true;
+	}
+	return false;
+}
+
 /* What only the kernel can carry, found once when the search begins. */
 static bool has_feature(int fd)
 {
@@ -114,8 +131,6 @@ static bool has_feature(int fd)
 	if (kernel_getsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &value, &size) == 0 && value >= 0)
 		return true;
 	value = 0, size = sizeof value;
-	if (kernel_getsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &value, &size) == 0 && value)
-		return true;
 	if (sockopt_timestamps(fd))
 		return true;
 	value = 0, size = sizeof value;
@@ -123,6 +138,9 @@ static bool has_feature(int fd)
 		return true;
 	value = 0, size = sizeof value;
 	if (kernel_getsockopt(fd, IPPROTO_TCP, TCP_INQ, &value, &size) == 0 && value)
+		return true;
+	value = 0, size = sizeof value;
+	if (kernel_getsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &value, &size) == 0 && value && has_other_notices(fd))
 		return true;
 	size = sizeof ulp;
 	return kernel_getsockopt(fd, IPPROTO_TCP, TCP_ULP, ulp, &size) == 0 && size && ulp[0];
@@ -411,6 +429,23 @@ bool promote_commit(struct conn *c)
 not_now:
 	store_release(&c->send_gate, 0);
 	return false;
+}
+
+bool promote_numbers(struct conn *c)
+{
+	bool ok;
+
+	if (load_acquire(&c->shared->zerocopy) & ZEROCOPY_OURS)
+		return true;
+	shared_lock_take(&c->shared->send_lock);
+	exchange(&c->send_gate, 1);
+	ok = conn_send_stage(c) != STAGE_TCP || !(load_relaxed(&c->shared->zerocopy) & ZEROCOPY_ON) ||
+	     !kernel_calls_under_way(c, &c->kernel_writers);
+	if (ok)
+		fetch_or(&c->shared->zerocopy, ZEROCOPY_OURS);
+	store_release(&c->send_gate, 0);
+	shared_lock_drop(&c->shared->send_lock);
+	return ok;
 }
 
 void promote_return_send(struct conn *c, enum reason reason)

@@ -28,6 +28,10 @@ void promote_consent(struct conn *c);
  * holds the send lock. Returns whether the send stage is STAGE_RING now. */
 bool promote_commit(struct conn *c);
 
+/* Before this process gives the connection's next number (errqueue.h): from then on the kernel gives none. False: a thread is inside a
+ * zero-copy write of the kernel's, whose number nobody knows yet. */
+bool promote_numbers(struct conn *c);
+
 /* Moves both directions back to TCP, for good: our own at once; the peer's as soon as it notices. Returns 0, or
  * -EBUSY when bytes of the peer's still wait in the ring: only this process can read them. */
 int promote_return(struct conn *c, enum reason reason);

@@ -3,6 +3,7 @@
 #include "epoll.h"
 #include "iomap.h"
 #include "kernel.h"
+#include "placement.h"
 #include "poll.h"
 #include "rsocket.h"
 #include "select.h"
@@ -79,7 +80,7 @@ int rsocket_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeo
 
 static int wait_once(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
 {
-	if ((count && !fds) || !poll_special(fds, count)) {
+	if ((count && !fds) || (!poll_special(fds, count) && !placement_any())) {
 		int n = kernel_ppoll(fds, count, timeout, mask);
 
 		return n < 0 ? -errno : n;

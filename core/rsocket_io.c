@@ -66,6 +66,8 @@ static ssize_t receive(int fd, struct msghdr *msg, int flags)
 
 	if (msg->msg_iovlen > IOV_MAX)
 		return -EMSGSIZE;
+	if (flags & MSG_ERRQUEUE)
+		return errqueue_recvmsg(fd, msg, flags);
 	iomap_meet(fd, POLLIN, flags & MSG_DONTWAIT);
 	switch (stream_recv_begin(fd, &p)) {
 	case ROUTE_PLAIN:
@@ -73,11 +75,6 @@ static ssize_t receive(int fd, struct msghdr *msg, int flags)
 	case ROUTE_KERNEL:
 		return recv_kernel(&p, fd, msg, flags);
 	default:
-		if (flags & MSG_ERRQUEUE) {
-			/* Control messages, which only the kernel has. */
-			conn_put(p.conn);
-			return kernel_receives(fd, msg, flags);
-		}
 		n = stream_recv(&p, fd, msg->msg_iov, (int)msg->msg_iovlen, flags, &out_flags);
 		if (n >= 0) {
 			msg->msg_flags = out_flags | (flags & MSG_CMSG_CLOEXEC);
@@ -255,7 +252,7 @@ static ssize_t transmit(int fd, const struct msghdr *msg, int flags)
 		stream_send_plain(&p, n);
 		return told(n);
 	case ROUTE_KERNEL:
-		n = kernel_sends(fd, msg, flags);
+		n = kernel_sends(fd, msg, passage_flags(&p, flags));
 		stream_send_end(&p, fd, n, flags);
 		return told(n);
 	default:

@@ -1,5 +1,6 @@
 /* Socket options, as far as the kernel alone is not enough. */
 #include "sockopt.h"
+#include "errqueue.h"
 #include "kernel.h"
 #include "promote.h"
 #include "stream.h"
@@ -170,13 +171,15 @@ void sockopt_set(int fd, int level, int name, const void *value, socklen_t size)
 	}
 	if (level != SOL_SOCKET)
 		return;
-	if ((name == SO_ZEROCOPY && number) || (is_timestamp(name) && number) || (name == SO_PEEK_OFF && number >= 0)) {
+	if ((is_timestamp(name) && number) || (name == SO_PEEK_OFF && number >= 0)) {
 		sockopt_leave(fd);
 		return;
 	}
 	c = conn_get(fd);
 	if (!c)
 		return;
+	if (name == SO_ZEROCOPY)
+		errqueue_option(c, number);
 	if (name == SO_RCVLOWAT) {
 		store_relaxed(&c->shared->recv_lowat, number < 1 ? 1u : (uint32_t)number);
 		stream_lowat_changed(c);

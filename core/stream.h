@@ -3,6 +3,7 @@
 #define RS_STREAM_H
 
 #include "conn.h"
+#include "errqueue.h"
 
 #include <sys/socket.h>
 
@@ -17,10 +18,17 @@ enum route {
 struct passage {
 	struct conn *conn;
 	uint32_t generation;
+	enum numbering numbering; /* of a send with MSG_ZEROCOPY that counts; before ROUTE_KERNEL only that it does */
 };
 
+/* What the kernel is given of FLAGS: where we number, it is not asked for zero-copy. */
+static inline int passage_flags(const struct passage *p, int flags)
+{
+	return p->numbering == NUMBERING_OURS ? flags & ~MSG_ZEROCOPY : flags;
+}
+
 /* Decide for FD. NONE of ours: ROUTE_PLAIN with conn NULL. ROUTE_ENGINE: the connection is held in a critical section,
- * which stream_recv or stream_send leaves. Otherwise nothing is held. */
+ * which stream_recv or stream_send leaves. Otherwise nothing is held. A send first finishes placements that are under way. */
 enum route stream_recv_begin(int fd, struct passage *p);
 enum route stream_send_begin(int fd, int flags, struct passage *p);
 

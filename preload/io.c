@@ -1,4 +1,5 @@
 /* Reading and writing. */
+#include "errqueue.h"
 #include "fdtab.h"
 #include "kernel.h"
 #include "process.h"
@@ -36,6 +37,9 @@
 			RETURN(stream_recv(&passage_, fd, iov, count, flags, NULL)); \
 		}                                                                    \
 	} while (0)
+
+/* KERNEL gets its flags from SENT. */
+#define SENT(flags) passage_flags(&passage_, flags)
 
 /* MSG: what comes with the bytes, an address or control messages; or NULL. */
 #define SEND_CHECKED(fd, msg, iov, count, flags, kernel)                            \
@@ -156,6 +160,23 @@ EXPORT ssize_t pwritev64v2(int fd, const struct iovec *iov, int count, off_t off
 	return write_at(fd, iov, count, offset, flags);
 }
 
+/* Of the error queue; it takes no byte of the stream, and never waits. */
+static ssize_t receive_error(int fd, const struct iovec *iov, int flags, struct sockaddr *addr, socklen_t *addrlen)
+{
+	struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = 1};
+	ssize_t n;
+
+	if (addr && addrlen) {
+		msg.msg_name = addr;
+		msg.msg_namelen = *addrlen;
+	}
+	cancellation_point();
+	n = errqueue_recvmsg(fd, &msg, flags);
+	if (n >= 0 && msg.msg_name)
+		*addrlen = msg.msg_namelen;
+	RETURN(n);
+}
+
 EXPORT ssize_t recv(int fd, void *buf, size_t size, int flags)
 {
 	struct iovec iov;
@@ -163,6 +184,8 @@ EXPORT ssize_t recv(int fd, void *buf, size_t size, int flags)
 	if (!ours(fd))
 		return real.recv(fd, buf, size, flags);
 	iov = one(buf, size);
+	if (flags & MSG_ERRQUEUE)
+		return receive_error(fd, &iov, flags, NULL, NULL);
 	RECEIVE(fd, &iov, 1, flags, real.recv(fd, buf, size, flags));
 }
 
@@ -173,7 +196,7 @@ EXPORT ssize_t send(int fd, const void *buf, size_t size, int flags)
 	if (!ours(fd))
 		return real.send(fd, buf, size, flags);
 	iov = one(buf, size);
-	SEND(fd, &iov, 1, flags, real.send(fd, buf, size, flags));
+	SEND(fd, &iov, 1, flags, real.send(fd, buf, size, SENT(flags)));
 }
 
 /* recvfrom of the engine: a connected stream gives no address, but there must be a place for none. */
@@ -201,6 +224,8 @@ EXPORT ssize_t recvfrom(int fd, void *buf, size_t size, int flags, struct sockad
 	if (!ours(fd))
 		return real.recvfrom(fd, buf, size, flags, addr, addrlen);
 	iov = one(buf, size);
+	if (flags & MSG_ERRQUEUE)
+		return receive_error(fd, &iov, flags, addr, addrlen);
 	cancellation_point();
 	switch (stream_recv_begin(fd, &p)) {
 	case ROUTE_PLAIN:
@@ -227,9 +252,9 @@ EXPORT ssize_t sendto(int fd, const void *buf, size_t size, int flags, const str
 	if (addr) {
 		struct msghdr msg = {.msg_name = (void *)(uintptr_t)addr, .msg_namelen = addrlen};
 
-		SEND_CHECKED(fd, &msg, &iov, 1, flags, real.sendto(fd, buf, size, flags, addr, addrlen));
+		SEND_CHECKED(fd, &msg, &iov, 1, flags, real.sendto(fd, buf, size, SENT(flags), addr, addrlen));
 	}
-	SEND(fd, &iov, 1, flags, real.sendto(fd, buf, size, flags, addr, addrlen));
+	SEND(fd, &iov, 1, flags, real.sendto(fd, buf, size, SENT(flags), addr, addrlen));
 }
 
 EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
@@ -241,6 +266,8 @@ EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 	if (!ours(fd))
 		return real.recvmsg(fd, msg, flags);
 	cancellation_point();
+	if (flags & MSG_ERRQUEUE)
+		RETURN(errqueue_recvmsg(fd, msg, flags));
 	switch (stream_recv_begin(fd, &p)) {
 	case ROUTE_PLAIN:
 		n = real.recvmsg(fd, msg, flags);
@@ -251,11 +278,6 @@ EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 		stream_recv_end(&p, fd, n, TAKEN(flags));
 		return n;
 	default:
-		if (flags & MSG_ERRQUEUE) {
-			/* Control messages, which only the kernel has. */
-			conn_put(p.conn);
-			return real.recvmsg(fd, msg, flags);
-		}
 		n = msg->msg_iovlen > IOV_MAX ? -EMSGSIZE : msg->msg_name && (int)msg->msg_namelen < 0 ? -EINVAL : 0;
 		if (n < 0)
 			conn_put(p.conn);
@@ -314,7 +336,7 @@ EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 		errno = EMSGSIZE;
 		return -1;
 	}
-	SEND_CHECKED(fd, msg, msg->msg_iov, (int)msg->msg_iovlen, flags, real.sendmsg(fd, msg, flags));
+	SEND_CHECKED(fd, msg, msg->msg_iov, (int)msg->msg_iovlen, flags, real.sendmsg(fd, msg, SENT(flags)));
 }
 
 EXPORT int recvmmsg(int fd, struct mmsghdr *vec, unsigned int count, int flags, struct timespec *timeout)
