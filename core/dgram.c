@@ -224,8 +224,11 @@ static void leave_all(struct dgram *d)
 		dgram_out_drop(d, &d->dest[i]);
 		d->dest[i].used = false;
 	}
-	for (uint32_t i = 0; i < d->in_count; i++)
+	for (uint32_t i = 0; i < d->in_count; i++) {
 		dgram_in_close(d, d->in[i]);
+		/* By the kernel it would not arrive any more. */
+		pair_keep(d->in[i]);
+	}
 }
 
 void dgram_connecting(int fd)

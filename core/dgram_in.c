@@ -13,6 +13,7 @@
 
 #define LOOK_KERNEL_US 20 /* while rings have something the kernel's queue, where others wait, is read this often */
 #define SPIN_BURST 20
+#define LONG_SPIN 16 /* so many times polling_time, once in so many waits */
 
 /* --- pairs --- */
 
@@ -271,9 +272,18 @@ static bool nap_over(struct dgram_nap *nap)
 	return true;
 }
 
+/* Two ends that both sleep for each other's answer never meet awake, since a wake-up takes longer than any spin: now and then, if
+ * the last sleep was short, one of them spins for as long as that, and from then on none sleeps. */
+static uint64_t spin_ticks(const struct dgram *d)
+{
+	uint64_t ticks = (uint64_t)settings()->polling_time * clock_ticks_us, nap = 2 * load_relaxed(&d->nap_ticks);
+
+	return load_relaxed(&d->naps) % LONG_SPIN == 0 && nap > ticks && nap <= LONG_SPIN * ticks ? nap : ticks;
+}
+
 static void spin(int fd, const struct dgram *self)
 {
-	uint64_t end = clock_ticks() + (uint64_t)settings()->polling_time * clock_ticks_us;
+	uint64_t end = clock_ticks() + spin_ticks(self);
 	bool paid = false;
 
 	do {
@@ -309,12 +319,15 @@ static ssize_t sleep_for_one(int fd, struct msghdr *msg, int flags, struct dgram
 	struct sockaddr_storage name;
 	bool named = want_name(nap->d, msg, &name);
 	socklen_t room = msg->msg_namelen;
+	uint64_t start = clock_ticks();
 	ssize_t n = kernel_receives(fd, msg, flags);
 
 	if (nap_over(nap)) {
 		if (n >= 0)
 			came(nap->d, msg, room, n, flags);
 		nap->d->kernel_at = clock_ticks();
+		nap->d->nap_ticks = nap->d->kernel_at - start;
+		nap->d->naps++;
 		dgram_awake(nap->d);
 		dgram_put(nap->d, DGRAM_IN);
 	}

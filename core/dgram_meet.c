@@ -228,9 +228,19 @@ void dgram_offer(struct dgram *d, struct dgram_dest *dest)
 			d->reason = REASON_OTHER_USER;
 		else if ((dest->pair = say_hello(d, fd, &from, &to, owner.cookie, 2ull * rcvbuf + 2 * WIRE_DGRAM_MAX)))
 			store_relaxed(&d->out_pairs, d->out_pairs + 1);
-		dest->waited = 0;
 	}
 	stranger_close(fd);
+}
+
+bool dgram_still_there(struct dgram *d, const struct dgram_dest *dest)
+{
+	struct diag_end from, to;
+	struct diag_owner owner;
+	uint32_t rcvbuf;
+	bool never;
+
+	return ends_of(d, dest, &from, &to, &never) && diag_udp(&from, &to, &owner, &rcvbuf) == 0 &&
+	       owner.cookie == dest->pair->cookie;
 }
 
 /* --- the receiver --- */

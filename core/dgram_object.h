@@ -22,7 +22,8 @@ struct dgram_dest {
 	bool used;
 	bool never; /* not of this host, or nothing that we carry */
 	uint32_t calls, next_call, gap;
-	uint32_t waited; /* calls since the hello */
+	uint32_t waited; /* calls that the pair did not serve */
+	uint32_t patience;
 	struct dgram_pair *pair;
 };
 
@@ -46,8 +47,10 @@ struct dgram {
 	struct lock in_lock;
 	struct dgram_pair *in[DGRAM_PAIRS];
 	uint32_t in_count, in_next;
-	uint32_t unheard;   /* pairs that the kernel has not vouched for yet */
-	uint32_t sleepers;  /* threads in kernel waits: senders use the kernel */
+	uint32_t unheard;  /* pairs that the kernel has not vouched for yet */
+	uint32_t sleepers; /* threads in kernel waits: senders use the kernel */
+	uint32_t naps;     /* waits that came to sleep; and how long the last one slept, in clock_ticks */
+	uint64_t nap_ticks;
 	bool kernel_first;  /* a peek showed what is first in the kernel's queue */
 	uint64_t kernel_at; /* clock_ticks of the last look at the kernel's queue */
 	int listener;       /* -1: none yet; -2: none ever */
@@ -94,6 +97,8 @@ void dgram_in_drop(struct dgram *d, uint32_t i);
 
 /* D sent to DEST some times: looks for an rsocket there and offers it a pair. Under out_lock; bounded, does not block. */
 void dgram_offer(struct dgram *d, struct dgram_dest *dest);
+/* Whether DEST is still whom its pair is with. */
+bool dgram_still_there(struct dgram *d, const struct dgram_dest *dest);
 /* The kernel brought a datagram, from NAME if that is known: takes offers that wait, and believes those whose sender it is. Under in_lock. */
 void dgram_arrived(struct dgram *d, const struct sockaddr_storage *name);
 /* No more offers. */

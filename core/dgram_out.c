@@ -9,8 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GAP_MAX 1024      /* calls between two attempts to find an rsocket at a destination */
-#define OFFER_PATIENCE 64 /* calls after which an offer that nobody took is given up */
+#define GAP_MAX 1024 /* calls between two attempts to find an rsocket at a destination */
+#define PATIENCE 64  /* calls after which an offer that nobody took is given up, or who took it is looked for again */
+#define PATIENCE_MAX 4096
 
 static bool same_name(const struct dgram_dest *dest, const struct msghdr *msg)
 {
@@ -70,7 +71,6 @@ void dgram_out_drop(struct dgram *d, struct dgram_dest *dest)
 	pair_unmap(p);
 	free(p);
 	dest->pair = NULL;
-	dest->waited = 0;
 	store_relaxed(&d->out_pairs, d->out_pairs - 1);
 }
 
@@ -148,11 +148,14 @@ static void seek(struct dgram *d, struct dgram_dest *dest)
 {
 	dest->calls++;
 	if (dest->pair) {
-		/* Nobody took the offer; or it was taken, and now the receiver does not move: it may be another one by now. */
-		if (load_acquire(&dest->pair->map->attached) && !dest->pair->cold)
+		if (++dest->waited < dest->patience)
 			return;
-		if (++dest->waited < OFFER_PATIENCE)
+		dest->waited = 0;
+		/* It sleeps between our datagrams; or it is gone, and the port may be another's by now. */
+		if (load_acquire(&dest->pair->map->attached) && dgram_still_there(d, dest)) {
+			dest->patience = dest->patience < PATIENCE_MAX ? dest->patience * 2 : PATIENCE_MAX;
 			return;
+		}
 		dgram_flush(d, dest);
 		dgram_out_drop(d, dest);
 		dest->next_call = dest->calls;
@@ -160,6 +163,8 @@ static void seek(struct dgram *d, struct dgram_dest *dest)
 	if (dest->never || dest->calls < dest->next_call)
 		return;
 	dgram_offer(d, dest);
+	dest->waited = 0;
+	dest->patience = PATIENCE;
 	if (dest->gap < GAP_MAX)
 		dest->gap *= 2;
 	dest->next_call = dest->calls + dest->gap;
@@ -190,6 +195,7 @@ static ssize_t by_ring(struct dgram *d, struct dgram_dest *dest, struct iov_walk
 		return 0;
 	if (load_relaxed(&p->map->awake) && !load_relaxed(&p->map->closed)) {
 		count_add(&d->shm_send_bytes, size);
+		dest->waited = 0;
 		return 1;
 	}
 	n = dgram_flush(d, dest);

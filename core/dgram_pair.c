@@ -247,50 +247,85 @@ bool pair_next(struct dgram_pair *p, uint64_t *at, struct iovec piece[2])
 
 /* --- the receiver --- */
 
-int pair_look(struct dgram_pair *p, struct dgram_record *r)
+void pair_keep(struct dgram_pair *p)
 {
-	uint64_t claimed = load_relaxed(&p->map->claimed), tail = load_acquire(&p->map->tail);
+	uint64_t claimed = load_relaxed(&p->map->claimed), tail;
+
+	if (p->kept != p->kept_end)
+		return;
+	for (int i = 0; i < TAKE_TRIES; i++) {
+		tail = load_acquire(&p->map->tail);
+		if (tail - claimed > p->capacity)
+			return;
+		if (compare_swap(&p->map->claimed, &claimed, tail)) {
+			p->kept = claimed;
+			p->kept_end = tail;
+			return;
+		}
+	}
+}
+
+/* The record at AT, before TAIL. */
+static int record_at(struct dgram_pair *p, uint64_t at, uint64_t tail, struct dgram_record *r)
+{
 	const struct wire_dgram_record *record;
 
+	if (tail - at > p->capacity || at % WIRE_DGRAM_ALIGN)
+		return -EPROTO;
+	r->base = load_relaxed(&p->map->base) & ~(uint64_t)(WIRE_DGRAM_ALIGN - 1);
+	record = (const void *)(p->data + offset_of(p, at, r->base));
+	r->at = at;
+	r->length = load_relaxed(&record->length);
+	r->kernel = load_relaxed(&record->kernel);
+	if (r->length > WIRE_DGRAM_MAX)
+		return -EPROTO;
+	r->next = at + record_bytes(r->length);
+	return r->next - at > tail - at ? -EPROTO : 1;
+}
+
+int pair_look(struct dgram_pair *p, struct dgram_record *r)
+{
+	uint64_t claimed, tail;
+	int found;
+
+	if (p->kept != p->kept_end)
+		return record_at(p, p->kept, p->kept_end, r);
+	claimed = load_relaxed(&p->map->claimed);
 	/* Nothing is being copied now: what the sender took back is free too. */
 	if (p->freed != claimed) {
 		p->freed = claimed;
 		store_release(&p->map->freed, claimed);
 	}
+	tail = load_acquire(&p->map->tail);
 	if (tail == claimed)
 		return 0;
-	if (tail - claimed > p->capacity || claimed % WIRE_DGRAM_ALIGN) {
-		/* Or they moved between the two looks. */
-		return load_relaxed(&p->map->claimed) == claimed ? -EPROTO : 0;
-	}
-	r->base = load_relaxed(&p->map->base);
-	record = (const void *)(p->data + offset_of(p, claimed, r->base & ~(uint64_t)(WIRE_DGRAM_ALIGN - 1)));
-	r->at = claimed;
-	r->length = load_relaxed(&record->length);
-	r->kernel = load_relaxed(&record->kernel);
-	r->next = claimed + record_bytes(r->length);
-	if (r->length > WIRE_DGRAM_MAX || r->next - claimed > tail - claimed)
-		return load_relaxed(&p->map->claimed) == claimed ? -EPROTO : 0;
-	return 1;
+	found = record_at(p, claimed, tail, r);
+	/* Or the sender took it back and went on between the looks. */
+	return found < 0 && load_relaxed(&p->map->claimed) != claimed ? 0 : found;
 }
 
 bool pair_claim(struct dgram_pair *p, const struct dgram_record *r)
 {
 	uint64_t expect = r->at;
 
+	if (p->kept != p->kept_end) {
+		p->kept = r->next;
+		return true;
+	}
 	return compare_swap(&p->map->claimed, &expect, r->next);
 }
 
 void pair_copy(struct dgram_pair *p, const struct dgram_record *r, struct iov_walk *to)
 {
-	uint64_t offset =
-		offset_of(p, r->at + sizeof(struct wire_dgram_record), r->base & ~(uint64_t)(WIRE_DGRAM_ALIGN - 1));
+	uint64_t offset = offset_of(p, r->at + sizeof(struct wire_dgram_record), r->base);
 	size_t size = r->length < to->left ? r->length : to->left;
 	size_t first = p->capacity - offset < size ? p->capacity - offset : size;
 
 	iov_copy_out(to, p->data + offset, first);
 	if (first < size)
 		iov_copy_out(to, p->data, size - first);
+	if (p->kept_end)
+		return; /* closed */
 	p->freed = r->next;
 	store_release(&p->map->freed, r->next);
 }

@@ -36,8 +36,9 @@ struct dgram_pair {
 
 	/* Receiver */
 	uint64_t freed;
-	uint64_t settled;       /* records that say this count are next: the kernel's queue was seen empty */
-	struct diag_end source; /* who the records are from */
+	uint64_t kept, kept_end; /* positions: what pair_keep claimed at once and nobody has read */
+	uint64_t settled;        /* records that say this count are next: the kernel's queue was seen empty */
+	struct diag_end source;  /* who the records are from */
 	uint32_t sender_pid;
 	bool heard; /* the kernel brought a datagram from SOURCE: attached */
 };
@@ -76,13 +77,15 @@ bool pair_unread(const struct dgram_pair *p);
 
 /* The next record. 1, 0 none, -EPROTO. */
 int pair_look(struct dgram_pair *p, struct dgram_record *record);
+/* Claims all that is there, to be looked at as before: the sender cannot take it back any more. For a closed pair. */
+void pair_keep(struct dgram_pair *p);
 /* Claims RECORD. False: its sender took it back. */
 bool pair_claim(struct dgram_pair *p, const struct dgram_record *record);
 /* Copies at most what TO has room for of a claimed record, and frees it. */
 void pair_copy(struct dgram_pair *p, const struct dgram_record *record, struct iov_walk *to);
 static inline bool pair_news(const struct dgram_pair *p)
 {
-	return load_acquire(&p->map->tail) != load_relaxed(&p->map->claimed);
+	return p->kept != p->kept_end || load_acquire(&p->map->tail) != load_relaxed(&p->map->claimed);
 }
 
 #endif
