@@ -132,8 +132,8 @@ static void dgram_end(struct dgram *d)
 		dgram_in_drop(d, 0);
 	}
 	dgram_deafen(d);
-	if (d->stash.bytes)
-		kernel_unmap(d->stash.bytes, WIRE_DGRAM_MAX);
+	if (d->stash)
+		kernel_unmap(d->stash, sizeof *d->stash);
 }
 
 static void dgram_recycle(struct dgram *d)
@@ -308,7 +308,7 @@ bool dgram_plain(int fd)
 {
 	const struct dgram *d = dgram_of(fd);
 
-	return !d || (load_relaxed(&d->pinned) && !load_relaxed(&d->in_count));
+	return !d || (load_relaxed(&d->pinned) && !load_relaxed(&d->in_count) && !load_relaxed(&d->stash));
 }
 
 bool dgram_special(int fd)
@@ -318,7 +318,7 @@ bool dgram_special(int fd)
 	if (!d)
 		return false;
 	/* One that another thread may pair while we sleep counts too. */
-	return load_relaxed(&d->in_count) || load_relaxed(&d->out_pairs) ||
+	return load_relaxed(&d->in_count) || load_relaxed(&d->out_pairs) || load_relaxed(&d->stash) ||
 	       (!load_relaxed(&d->pinned) && !__libc_single_threaded);
 }
 
@@ -368,6 +368,8 @@ void dgram_forked(bool unseen)
 		/* The threads that held them are not here. */
 		d->out_lock.word = d->in_lock.word = 0;
 		d->sleepers = 0;
+		for (uint32_t i = 0; i < d->in_count; i++)
+			d->in[i]->kept_end = d->in[i]->kept; /* the parent's to read */
 		if (unseen)
 			close_unseen(d);
 		if (d->listener >= 0)

@@ -13,7 +13,8 @@
 
 #define LOOK_KERNEL_US 20 /* while rings have something the kernel's queue, where others wait, is read this often */
 #define SPIN_BURST 20
-#define LONG_SPIN 16 /* so many times polling_time, once in so many waits */
+#define LOST_MAX 1000 /* records that were taken back under our eyes, in one call */
+#define LONG_SPIN 16  /* so many times polling_time, at most once in so many sleeps */
 
 /* --- pairs --- */
 
@@ -143,37 +144,48 @@ static ssize_t answer(struct dgram *d, struct msghdr *msg, int flags, const stru
 	return length > room && !(flags & MSG_TRUNC) ? (ssize_t)room : (ssize_t)length;
 }
 
+/* What is in the stash; -EAGAIN: a sibling was faster. */
 static ssize_t from_stash(struct dgram *d, struct msghdr *msg, int flags, struct iov_walk walk)
 {
+	struct dgram_stash *s = d->stash;
+	const struct diag_end source = s->source;
+	const uint32_t length = s->length;
+	uint32_t full = STASH_FULL;
 	size_t room = walk.left;
 
-	iov_copy_out(&walk, d->stash.bytes, d->stash.length < room ? d->stash.length : room);
-	if (!(flags & MSG_PEEK))
-		d->stash.full = false;
-	return answer(d, msg, flags, &d->stash.source, d->stash.length, room);
+	iov_copy_out(&walk, s->bytes, length < room ? length : room);
+	if (!(flags & MSG_PEEK) && !compare_swap(&s->state, &full, STASH_EMPTY))
+		return -EAGAIN;
+	return answer(d, msg, flags, &source, length, room);
 }
 
-static bool to_stash(struct dgram *d, struct dgram_pair *p, const struct dgram_record *record)
+/* 1: the record is there, or another is; 0: its sender took it back; -ENOMEM. */
+static int to_stash(struct dgram *d, struct dgram_pair *p, const struct dgram_record *record)
 {
+	uint32_t empty = STASH_EMPTY;
 	struct iovec iov = {.iov_len = WIRE_DGRAM_MAX};
 	struct iov_walk walk;
 
-	if (!d->stash.bytes) {
-		void *map = mmap(NULL, WIRE_DGRAM_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (!d->stash) {
+		void *map = mmap(NULL, sizeof *d->stash, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 		if (map == MAP_FAILED)
-			return false;
-		d->stash.bytes = map;
+			return -ENOMEM;
+		store_release(&d->stash, map);
 	}
-	if (!pair_claim(p, record))
-		return false;
-	iov.iov_base = d->stash.bytes;
+	if (!compare_swap(&d->stash->state, &empty, STASH_FILLING))
+		return empty == STASH_FULL ? 1 : -ENOMEM;
+	if (!pair_claim(p, record)) {
+		store_release(&d->stash->state, STASH_EMPTY);
+		return 0;
+	}
+	iov.iov_base = d->stash->bytes;
 	iov_walk_init(&walk, &iov, 1);
 	pair_copy(p, record, &walk);
-	d->stash.length = record->length;
-	d->stash.source = p->source;
-	d->stash.full = true;
-	return true;
+	d->stash->length = record->length;
+	d->stash->source = p->source;
+	store_release(&d->stash->state, STASH_FULL);
+	return 1;
 }
 
 /* The next pair with a record, its turn taken; NULL: none. Pairs that are over go. */
@@ -202,10 +214,11 @@ static ssize_t take(struct dgram *d, int fd, struct msghdr *msg, int flags, cons
 {
 	struct dgram_record record;
 	struct dgram_pair *p;
+	unsigned lost = 0;
 	ssize_t n;
 
-	if (d->stash.full)
-		return from_stash(d, msg, flags, *walk);
+	if (stash_full(d->stash) && (n = from_stash(d, msg, flags, *walk)) != -EAGAIN)
+		return n;
 	if (!d->in_count)
 		return -EAGAIN;
 	if ((d->kernel_first || clock_ticks() - d->kernel_at > LOOK_KERNEL_US * clock_ticks_us) &&
@@ -221,24 +234,29 @@ static ssize_t take(struct dgram *d, int fd, struct msghdr *msg, int flags, cons
 			p->settled = record.kernel;
 		}
 		if (flags & MSG_PEEK) {
-			if (to_stash(d, p, &record))
-				return from_stash(d, msg, flags, to);
-			if (!d->stash.bytes)
+			int found = to_stash(d, p, &record);
+
+			if (found < 0)
 				return -ENOBUFS;
-			continue;
+			if (found && (n = from_stash(d, msg, flags, to)) != -EAGAIN)
+				return n;
+		} else if (pair_claim(p, &record)) {
+			pair_copy(p, &record, &to);
+			d->in_next++;
+			return answer(d, msg, flags, &p->source, record.length, walk->left);
 		}
-		if (!pair_claim(p, &record))
-			continue;
-		pair_copy(p, &record, &to);
-		d->in_next++;
-		return answer(d, msg, flags, &p->source, record.length, walk->left);
+		/* Taken back. Who does only that is not waited for. */
+		if (++lost > LOST_MAX)
+			dgram_in_close(d, p);
+		if (lost > 2 * LOST_MAX)
+			break;
 	}
 	return -EAGAIN;
 }
 
 static bool news(const struct dgram *d)
 {
-	if (d->stash.full)
+	if (stash_full(d->stash))
 		return true;
 	for (uint32_t i = 0; i < d->in_count; i++)
 		if (d->in[i]->heard && pair_news(d->in[i]))
@@ -274,14 +292,18 @@ static bool nap_over(struct dgram_nap *nap)
 
 /* Two ends that both sleep for each other's answer never meet awake, since a wake-up takes longer than any spin: now and then, if
  * the last sleep was short, one of them spins for as long as that, and from then on none sleeps. */
-static uint64_t spin_ticks(const struct dgram *d)
+static uint64_t spin_ticks(struct dgram *d)
 {
 	uint64_t ticks = (uint64_t)settings()->polling_time * clock_ticks_us, nap = 2 * load_relaxed(&d->nap_ticks);
+	uint32_t naps = load_relaxed(&d->naps);
 
-	return load_relaxed(&d->naps) % LONG_SPIN == 0 && nap > ticks && nap <= LONG_SPIN * ticks ? nap : ticks;
+	if (naps - load_relaxed(&d->long_at) < LONG_SPIN || nap <= ticks || nap > LONG_SPIN * ticks)
+		return ticks;
+	store_relaxed(&d->long_at, naps);
+	return nap;
 }
 
-static void spin(int fd, const struct dgram *self)
+static void spin(int fd, struct dgram *self)
 {
 	uint64_t end = clock_ticks() + spin_ticks(self);
 	bool paid = false;
@@ -326,8 +348,8 @@ static ssize_t sleep_for_one(int fd, struct msghdr *msg, int flags, struct dgram
 		if (n >= 0)
 			came(nap->d, msg, room, n, flags);
 		nap->d->kernel_at = clock_ticks();
-		nap->d->nap_ticks = nap->d->kernel_at - start;
-		nap->d->naps++;
+		store_relaxed(&nap->d->nap_ticks, nap->d->kernel_at - start);
+		count_add(&nap->d->naps, 1);
 		dgram_awake(nap->d);
 		dgram_put(nap->d, DGRAM_IN);
 	}
@@ -392,16 +414,16 @@ static bool promise(struct dgram *d, int fd)
 	struct dgram_record record;
 	struct dgram_pair *p;
 
-	while (!d->stash.full && (p = next_record(d, &record))) {
+	for (unsigned lost = 0; !stash_full(d->stash) && lost <= LOST_MAX && (p = next_record(d, &record)); lost++) {
 		if (record.kernel != p->settled) {
 			if (kernel_poll_now(fd, POLLIN) & POLLIN)
 				return false;
 			p->settled = record.kernel;
 		}
-		if (!to_stash(d, p, &record) && !d->stash.bytes)
+		if (to_stash(d, p, &record) < 0)
 			return true;
 	}
-	return d->stash.full;
+	return stash_full(d->stash);
 }
 
 short dgram_revents(int fd, short events)

@@ -213,7 +213,8 @@ void dgram_offer(struct dgram *d, struct dgram_dest *dest)
 		return;
 	}
 	d->reason = REASON_PEER_ABSENT;
-	if (diag_udp(&from, &to, &owner, &rcvbuf) < 0 || port_paired(d, dest, owner.cookie))
+	if (diag_udp(&from, &to, &owner, &rcvbuf) < 0 || port_paired(d, dest, owner.cookie) ||
+	    rcvbuf > WIRE_DGRAM_CAPACITY_MAX / 4)
 		return;
 	if (owner.uid != me()) {
 		d->reason = REASON_OTHER_USER;

@@ -27,6 +27,21 @@ struct dgram_dest {
 	struct dgram_pair *pair;
 };
 
+/* A record that a peek or a poll promised: claimed, and first of all. In memory that forked siblings share, for the one that is asked
+ * first: who may fill it, and who empties it, is decided by CAS. Died while filling: no more promises, and no more rings since the fork. */
+enum stash_state { STASH_EMPTY, STASH_FILLING, STASH_FULL };
+struct dgram_stash {
+	uint32_t state; /* enum stash_state */
+	uint32_t length;
+	struct diag_end source;
+	uint8_t bytes[WIRE_DGRAM_MAX];
+};
+
+static inline bool stash_full(const struct dgram_stash *s)
+{
+	return s && load_acquire(&s->state) == STASH_FULL;
+}
+
 /* Recycled, never freed: a stale pointer is harmless, `generation` tells under either lock. */
 struct dgram {
 	uint32_t generation;  /* odd while in use; changes under both locks */
@@ -51,18 +66,13 @@ struct dgram {
 	uint32_t sleepers; /* threads in kernel waits: senders use the kernel */
 	uint32_t naps;     /* waits that came to sleep; and how long the last one slept, in clock_ticks */
 	uint64_t nap_ticks;
+	uint32_t long_at;   /* NAPS at the last long spin */
 	bool kernel_first;  /* a peek showed what is first in the kernel's queue */
 	uint64_t kernel_at; /* clock_ticks of the last look at the kernel's queue */
 	int listener;       /* -1: none yet; -2: none ever */
 	uint32_t arrived, next_accept, accept_gap;
 
-	/* A record that a peek or a poll promised: claimed, and first of all. */
-	struct dgram_stash {
-		bool full;
-		uint32_t length;
-		struct diag_end source;
-		uint8_t *bytes; /* WIRE_DGRAM_MAX of them, mapped on first use */
-	} stash;
+	struct dgram_stash *stash; /* mapped on first use */
 
 	uint64_t send_bytes, recv_bytes, shm_send_bytes, shm_recv_bytes;
 

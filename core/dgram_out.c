@@ -109,6 +109,7 @@ ssize_t dgram_flush(struct dgram *d, struct dgram_dest *dest)
 		return 0;
 	while (pair_next(p, &at, piece)) {
 		p->kernel++;
+		count_add(&d->shm_send_bytes, -(uint64_t)(piece[0].iov_len + piece[1].iov_len));
 		n = give(d, dest, piece);
 	}
 	return n;
@@ -189,12 +190,10 @@ static ssize_t by_ring(struct dgram *d, struct dgram_dest *dest, struct iov_walk
 	if (!pair_open(p) || pair_stalled(p))
 		return 0;
 	n = pair_push(p, walk, size);
-	if (n == -EAGAIN)
-		return 1;
 	if (n < 0)
-		return 0;
+		return n == -EAGAIN && pair_full(p, size);
+	count_add(&d->shm_send_bytes, size);
 	if (load_relaxed(&p->map->awake) && !load_relaxed(&p->map->closed)) {
-		count_add(&d->shm_send_bytes, size);
 		dest->waited = 0;
 		return 1;
 	}

@@ -207,6 +207,13 @@ int pair_push(struct dgram_pair *p, struct iov_walk *from, uint32_t size)
 	return 0;
 }
 
+bool pair_full(const struct dgram_pair *p, uint32_t size)
+{
+	uint64_t unread = p->tail - load_relaxed(&p->map->claimed);
+
+	return unread <= p->capacity && p->capacity - unread < record_bytes(size);
+}
+
 bool pair_take_back(struct dgram_pair *p, uint64_t *at)
 {
 	uint64_t claimed = load_acquire(&p->map->claimed);

@@ -66,6 +66,8 @@ bool pair_open(struct dgram_pair *p);
 bool pair_stalled(struct dgram_pair *p);
 /* Publishes SIZE bytes of FROM, with the full barrier. 0, -EAGAIN no room, -ENOMEM. */
 int pair_push(struct dgram_pair *p, struct iov_walk *from, uint32_t size);
+/* Whether it is for what the receiver has not claimed that SIZE bytes find no room. */
+bool pair_full(const struct dgram_pair *p, uint32_t size);
 /* Takes back what nobody claimed: records from *AT to the tail are the caller's. False: there are none. */
 bool pair_take_back(struct dgram_pair *p, uint64_t *at);
 /* The record at *AT, in one or two pieces; *AT moves on. False: no further one (or the memory was spoilt). */

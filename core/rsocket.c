@@ -180,6 +180,9 @@ int rsocket_connect(int fd, const struct sockaddr *addr, socklen_t addrlen)
 	type = cancel_enter();
 	error = (int)sys_call3(SYS_connect, fd, addr, addrlen);
 	cancel_leave(type);
+	/* Whoever met it meanwhile met another. */
+	if (dgram_is(fd))
+		dgram_connecting(fd);
 	if ((error == 0 || error == -EINPROGRESS || error == -EINTR) && (c = conn_get(fd))) {
 		conn_opened(c);
 		if (error == 0)

@@ -682,7 +682,7 @@ CASE(receiver_killed)
 	MUST(rclose(b));
 }
 
-#define SENDERS 70 /* more than a receiver has rings for */
+#define SENDERS 67 /* more than a receiver has rings for */
 
 static void sends_for_ever(void *number)
 {
@@ -715,7 +715,7 @@ CASE(senders_killed)
 
 		shared->received = 0;
 		shared->ready = i + 1;
-		for (int64_t start = kit_now_ms(); rung(b) < before + 40;) {
+		for (int64_t start = kit_now_ms(); rung(b) < before + 16;) {
 			CHECK_EQ(MUST(rrecv(b, &number, sizeof(number), 0)), sizeof(number));
 			CHECK(number > last);
 			shared->received = last = number;
