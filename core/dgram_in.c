@@ -79,11 +79,27 @@ static ssize_t kernel_receives(int fd, struct msghdr *msg, int flags)
 	return n;
 }
 
+/* Senders that gave their rings up learn that somebody reads. */
+static void beat(struct dgram *d)
+{
+	struct dgram_record record;
+
+	for (uint32_t i = 0; i < d->in_count; i++) {
+		struct dgram_pair *p = d->in[i];
+
+		if (!p->heard || load_relaxed(&p->map->closed))
+			continue;
+		pair_look(p, &record); /* what was taken back is free */
+		store_relaxed(&p->map->beat, load_relaxed(&p->map->beat) + 1);
+	}
+}
+
 /* A datagram came by the kernel. */
 static void came(struct dgram *d, const struct msghdr *msg, socklen_t room, ssize_t n, int flags)
 {
 	count_add(&d->recv_bytes, (uint64_t)n);
 	d->kernel_first = flags & MSG_PEEK;
+	beat(d);
 	dgram_arrived(d, msg->msg_name && msg->msg_namelen <= room ? msg->msg_name : NULL);
 }
 
@@ -209,6 +225,20 @@ static struct dgram_pair *next_record(struct dgram *d, struct dgram_record *reco
 	return NULL;
 }
 
+/* A record of P was taken back under our eyes. Who does only that is not waited for; the others are all looked at. */
+static void shun(struct dgram *d, struct dgram_pair *p, unsigned *lost)
+{
+	if (++*lost <= LOST_MAX)
+		return;
+	*lost = 0;
+	dgram_in_close(d, p);
+	for (uint32_t i = 0; i < d->in_count; i++)
+		if (d->in[i] == p) {
+			dgram_in_drop(d, i);
+			return;
+		}
+}
+
 /* A datagram that is there; -EAGAIN: the rings have none. Also an error of the socket. */
 static ssize_t take(struct dgram *d, int fd, struct msghdr *msg, int flags, const struct iov_walk *walk)
 {
@@ -245,11 +275,7 @@ static ssize_t take(struct dgram *d, int fd, struct msghdr *msg, int flags, cons
 			d->in_next++;
 			return answer(d, msg, flags, &p->source, record.length, walk->left);
 		}
-		/* Taken back. Who does only that is not waited for. */
-		if (++lost > LOST_MAX)
-			dgram_in_close(d, p);
-		if (lost > 2 * LOST_MAX)
-			break;
+		shun(d, p, &lost);
 	}
 	return -EAGAIN;
 }
@@ -413,15 +439,21 @@ static bool promise(struct dgram *d, int fd)
 {
 	struct dgram_record record;
 	struct dgram_pair *p;
+	unsigned lost = 0;
 
-	for (unsigned lost = 0; !stash_full(d->stash) && lost <= LOST_MAX && (p = next_record(d, &record)); lost++) {
+	while (!stash_full(d->stash) && (p = next_record(d, &record))) {
+		int found;
+
 		if (record.kernel != p->settled) {
 			if (kernel_poll_now(fd, POLLIN) & POLLIN)
 				return false;
 			p->settled = record.kernel;
 		}
-		if (to_stash(d, p, &record) < 0)
+		found = to_stash(d, p, &record);
+		if (found < 0)
 			return true;
+		if (found == 0)
+			shun(d, p, &lost);
 	}
 	return stash_full(d->stash);
 }
