@@ -3,6 +3,7 @@
  * kernel call that includes the thread's bell. A promoted connection's socket stays in that call for FIN and RST alone. */
 #include "poll.h"
 #include "config.h"
+#include "dgram.h"
 #include "epoll.h"
 #include "errqueue.h"
 #include "fdtab.h"
@@ -360,7 +361,7 @@ bool poll_special(const struct pollfd *fds, nfds_t count)
 	for (nfds_t i = 0; i < count; i++) {
 		uintptr_t word = fdtab_word(fds[i].fd);
 
-		if ((word & 3) == FD_EPOLL)
+		if ((word & 3) == FD_EPOLL || ((word & 3) == FD_DGRAM && dgram_special(fds[i].fd)))
 			return true;
 		if ((word & 3) == FD_CONN) {
 			const struct conn *c = (const struct conn *)(word & ~(uintptr_t)3);
@@ -387,6 +388,12 @@ static int poll_look(const struct pollfd *fds, struct pollfd *kernel, nfds_t cou
 		kernel[i].fd = fds[i].fd;
 		kernel[i].events = fds[i].events;
 		kernel[i].revents = 0;
+		if (dgram_is(fds[i].fd)) {
+			kernel[i].revents = dgram_revents(fds[i].fd, fds[i].events);
+			ready += kernel[i].revents != 0;
+			++*others;
+			continue;
+		}
 		set = fdtab_epset(fds[i].fd);
 		if (set)
 			epoll_watched(set);
@@ -417,6 +424,8 @@ static int poll_merge(struct pollfd *fds, const struct pollfd *kernel, const sho
 		struct conn *c = conn_get(fds[i].fd);
 
 		fds[i].revents = kernel[i].revents;
+		if (dgram_is(fds[i].fd))
+			fds[i].revents |= ours[i];
 		if (c && conn_special(c)) {
 			conn_note_kernel(c, kernel[i].revents);
 			fds[i].revents = ours[i];
@@ -461,8 +470,9 @@ static bool spin_for_many(const struct pollfd *fds, nfds_t count, const sigset_t
 	for (end = spin_end(); clock_ticks() < end;) {
 		for (nfds_t i = 0; i < count; i++) {
 			struct conn *c = conn_get(fds[i].fd);
-			bool news = c && conn_special(c) && can_spin_for(c, fds[i].events) &&
-				    ring_news(c, fds[i].events, load_relaxed(&c->shared->recv_lowat));
+			bool news = c ? conn_special(c) && can_spin_for(c, fds[i].events) &&
+						    ring_news(c, fds[i].events, load_relaxed(&c->shared->recv_lowat))
+				      : (fds[i].events & POLLIN) && dgram_is(fds[i].fd) && dgram_news(fds[i].fd);
 
 			if (c)
 				conn_put(c);
@@ -479,10 +489,34 @@ static bool spin_for_many(const struct pollfd *fds, nfds_t count, const sigset_t
 	return false;
 }
 
-static int poll_loop(struct pollfd *fds, struct pollfd *kernel, short *ours, nfds_t count, int64_t timeout_ns,
+static void naps_begin(const struct pollfd *fds, struct dgram_nap *naps, nfds_t count)
+{
+	for (nfds_t i = 0; i < count; i++) {
+		naps[i].d = NULL;
+		if (dgram_is(fds[i].fd))
+			dgram_nap(fds[i].fd, &naps[i]);
+	}
+}
+
+static void naps_end(struct dgram_nap *naps, nfds_t count)
+{
+	for (nfds_t i = 0; i < count; i++)
+		dgram_nap_end(&naps[i]);
+}
+
+/* What poll_loop needs an array of. */
+struct poll_work {
+	struct pollfd *kernel; /* one more: the bell */
+	struct dgram_nap *naps;
+	short *ours;
+};
+
+static int poll_loop(struct pollfd *fds, const struct poll_work *work, nfds_t count, int64_t timeout_ns,
 		     const sigset_t *mask)
 {
 	static const struct timespec zero;
+	struct pollfd *kernel = work->kernel;
+	short *ours = work->ours;
 	uint64_t deadline = timeout_ns > 0 ? clock_monotonic() + (uint64_t)timeout_ns : 0;
 	uint64_t handlers = thread_self.handlers;
 
@@ -521,12 +555,14 @@ static int poll_loop(struct pollfd *fds, struct pollfd *kernel, short *ours, nfd
 			pages = sleeper_announce(&thread_self.sleeper);
 		store_relaxed(&thread_self.polling, 1);
 		full_barrier();
+		naps_begin(fds, work->naps, count);
 		n = poll_look(fds, kernel, count, bells, &others);
 		/* A connection that was promoted just now brought a bell of another page, which is not announced. */
 		if (n || (bells && pages != thread_self.sleeper.pages)) {
 			store_relaxed(&thread_self.polling, 0);
 			if (bells)
 				sleeper_awake(&thread_self.sleeper, pages, false);
+			naps_end(work->naps, count);
 			critical_exit();
 			continue;
 		}
@@ -553,6 +589,7 @@ static int poll_loop(struct pollfd *fds, struct pollfd *kernel, short *ours, nfd
 		rung = n > 0 && kernel[count].revents;
 		if (bells)
 			sleeper_awake(&thread_self.sleeper, pages, rung);
+		naps_end(work->naps, count);
 		critical_exit();
 		if (error < 0)
 			return error;
@@ -576,9 +613,11 @@ static int poll_loop(struct pollfd *fds, struct pollfd *kernel, short *ours, nfd
 
 int poll_wait(struct pollfd *fds, nfds_t count, int64_t timeout_ns, const sigset_t *mask)
 {
-	struct pollfd local[LOCAL_FDS + 1], *kernel = local;
-	short local_ours[LOCAL_FDS], *ours = local_ours;
-	size_t size = (count + 1) * (sizeof *kernel + sizeof *ours);
+	struct pollfd local[LOCAL_FDS + 1];
+	struct dgram_nap local_naps[LOCAL_FDS];
+	short local_ours[LOCAL_FDS];
+	struct poll_work work = {local, local_naps, local_ours};
+	size_t size = (count + 1) * (sizeof *work.naps + sizeof *work.kernel + sizeof *work.ours);
 	int n;
 
 	if (count > LOCAL_FDS) {
@@ -587,11 +626,12 @@ int poll_wait(struct pollfd *fds, nfds_t count, int64_t timeout_ns, const sigset
 
 		if (map == MAP_FAILED)
 			return -ENOMEM;
-		kernel = map;
-		ours = (short *)(kernel + count + 1);
+		work.naps = map;
+		work.kernel = (struct pollfd *)(work.naps + count + 1);
+		work.ours = (short *)(work.kernel + count + 1);
 	}
-	n = poll_loop(fds, kernel, ours, count, timeout_ns, mask);
-	if (kernel != local)
-		kernel_unmap(kernel, size);
+	n = poll_loop(fds, &work, count, timeout_ns, mask);
+	if (work.kernel != local)
+		kernel_unmap(work.naps, size);
 	return n;
 }

@@ -3,6 +3,7 @@
 #include "bell.h"
 #include "config.h"
 #include "conn.h"
+#include "dgram.h"
 #include "epoll.h"
 #include "fdtab.h"
 #include "kernel.h"
@@ -41,6 +42,7 @@ bool process_is_us(void)
 
 void process_fork_prepare(void)
 {
+	dgram_fork_prepare();
 	conn_fork_prepare();
 }
 
@@ -97,6 +99,7 @@ void process_fork_child(void)
 	thread_forget_others();
 	bell_forked();
 	epoll_forked();
+	dgram_forked(false);
 	conn_fork_child();
 }
 
@@ -111,6 +114,7 @@ void process_notice_fork(void)
 	thread_forget_others();
 	bell_forked();
 	epoll_forked();
+	dgram_forked(true);
 	conn_fork_prepare();
 	conn_fork_child();
 	thread_self.critical = depth;
@@ -119,8 +123,10 @@ void process_notice_fork(void)
 void process_exit(void)
 {
 	store_relaxed(&process_exiting, true);
-	if (process_is_us())
+	if (process_is_us()) {
 		conn_exit();
+		dgram_exit();
+	}
 }
 
 static void warn(const char *sentence)

@@ -9,6 +9,7 @@
 #include "log.h"
 #include "process.h"
 #include "rules.h"
+#include "stranger.h"
 #include "trace.h"
 
 #include <errno.h>
@@ -19,12 +20,9 @@
 #include <sys/un.h>
 
 #define LISTENERS_MAX 256
-#define OVERFLOW_UID 65534u
 #define AUTO_CAPACITY_MAX (16ull << 20) /* more than loopback TCP was ever seen to hold (9.6 MB) */
-#define FDS_MAX 3
-#define SCM_FDS_MAX 253 /* a message; the kernel's own limit */
+#define FDS_MAX STRANGER_FDS_MAX
 #define BACKLOG 4
-#define QUEUE_MAX 4096 /* messages; a unix socket's buffer holds some hundred */
 
 static unsigned listeners;
 
@@ -63,11 +61,6 @@ static socklen_t rendezvous_address(const struct rendezvous *r, struct sockaddr_
 	return (socklen_t)(p - (char *)un);
 }
 
-static int unix_socket(void)
-{
-	return own_fd(kernel_socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-}
-
 static bool local_address(const struct tuple *t)
 {
 	static const uint8_t loopback6[16] = {[15] = 1};
@@ -80,7 +73,7 @@ static int listen_here(struct rendezvous *r)
 {
 	struct sockaddr_un un;
 	socklen_t size = rendezvous_address(r, &un);
-	int fd = unix_socket(), error;
+	int fd = stranger_socket(), error;
 
 	if (fd < 0)
 		return fd;
@@ -170,36 +163,12 @@ struct rendezvous *rendezvous_new(struct conn *c, enum reason *reason, bool *ret
 	return r;
 }
 
-/* The overflow uid stands for every user that this user namespace does not know. Where it knows all, it is just nobody. */
-static bool knows_all_users(void)
-{
-	static int known; /* 0: not looked yet; 1; -1 */
-
-	if (load_relaxed(&known) == 0) {
-		char text[128] = "", *end = text;
-		int file = sys_openat(AT_FDCWD, "/proc/self/uid_map", O_RDONLY | O_CLOEXEC, 0);
-		unsigned long inside, outside, count;
-
-		if (file >= 0) {
-			sys_read(file, text, sizeof text - 1);
-			sys_close(file);
-		}
-		inside = strtoul(end, &end, 10);
-		outside = strtoul(end, &end, 10);
-		count = strtoul(end, &end, 10);
-		store_relaxed(&known, inside == 0 && outside == 0 && count == UINT32_MAX ? 1 : -1);
-	}
-	return load_relaxed(&known) > 0;
-}
-
 /* Whether the process at the other end of the unix socket FD may be our TCP peer. */
 static bool proven(struct rendezvous *r, int fd)
 {
 	struct ucred cred;
-	socklen_t size = sizeof cred;
 
-	if (kernel_getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0 ||
-	    (cred.uid == OVERFLOW_UID && !knows_all_users()))
+	if (!stranger_who(fd, &cred))
 		return false;
 	r->peer = cred;
 	if (r->owner_known)
@@ -210,95 +179,6 @@ static bool proven(struct rendezvous *r, int fd)
 static bool proven_cookie(const struct rendezvous *r, uint64_t cookie)
 {
 	return !r->owner_known || cookie == r->owner.cookie;
-}
-
-static ssize_t message_send(int fd, const void *message, size_t size, const int *fds, unsigned count)
-{
-	union {
-		struct cmsghdr head;
-		char space[CMSG_SPACE(FDS_MAX * sizeof(int))];
-	} control = {0};
-	struct iovec iov = {(void *)(uintptr_t)message, size};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control};
-
-	msg.msg_controllen = CMSG_SPACE(count * sizeof(int));
-	control.head.cmsg_level = SOL_SOCKET;
-	control.head.cmsg_type = SCM_RIGHTS;
-	control.head.cmsg_len = CMSG_LEN(count * sizeof(int));
-	memcpy(CMSG_DATA(&control.head), fds, count * sizeof(int));
-	return kernel_sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
-/* A stranger may send sockets that wait in close: ours is the last copy then, and not to be waited for. */
-static void fds_close(const int *fds, unsigned count)
-{
-	const struct linger now = {.l_onoff = 1, .l_linger = 0};
-
-	for (unsigned i = 0; i < count; i++)
-		if (fds[i] >= 0) {
-			kernel_setsockopt(fds[i], SOL_SOCKET, SO_LINGER, &now, sizeof now);
-			sys_close(fds[i]);
-		}
-}
-
-/* Receives one message of exactly SIZE bytes with exactly COUNT descriptors. 0, -EAGAIN, or -EPROTO (also at its end: *ENDED). There is
- * room for all that the kernel passes at once: it would close the others in our name. */
-static int message_take(int fd, void *message, size_t size, int *fds, unsigned count, bool *ended)
-{
-	union {
-		struct cmsghdr head;
-		char space[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(SCM_FDS_MAX * sizeof(int))];
-	} control;
-	struct iovec iov = {message, size};
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
-	ssize_t n = kernel_recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	unsigned got = 0;
-	int all[SCM_FDS_MAX];
-
-	*ended = n < 0 || (n == 0 && msg.msg_controllen == 0);
-	if (n < 0)
-		return n == -EAGAIN ? -EAGAIN : -EPROTO;
-	for (struct cmsghdr *head = CMSG_FIRSTHDR(&msg); head; head = CMSG_NXTHDR(&msg, head))
-		if (head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS) {
-			got = (unsigned)((head->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-			memcpy(all, CMSG_DATA(head), got * sizeof(int));
-		}
-	if (count && (size_t)n == size && got == count && !(msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
-		memcpy(fds, all, count * sizeof(int));
-		return 0;
-	}
-	fds_close(all, got);
-	return -EPROTO;
-}
-
-static int message_receive(int fd, void *message, size_t size, int *fds, unsigned count)
-{
-	bool ended;
-
-	return message_take(fd, message, size, fds, count, &ended);
-}
-
-/* Closes FD, a unix socket; what still waits there is taken first, for the descriptors in it. */
-static void stranger_close(int fd)
-{
-	const int on = 1;
-	bool ended = fd < 0;
-	char byte;
-
-	/* Nothing comes behind it any more; and the sender's name tells an empty message from the end. */
-	if (fd >= 0) {
-		sys_call2(SYS_shutdown, fd, SHUT_RD);
-		kernel_setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
-	}
-	for (int i = 0; i < QUEUE_MAX && !ended; i++)
-		message_take(fd, &byte, 1, NULL, 0, &ended);
-	own_fd_close(fd);
-}
-
-static int stranger_accept(int listener)
-{
-	return own_fd((int)sys_call4(SYS_accept4, listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
 }
 
 void rendezvous_free(struct rendezvous *r)
@@ -451,7 +331,7 @@ static int grant(struct rendezvous *r, struct conn *c, const struct wire_hello *
 	answer.cookie = own_cookie(c);
 	memcpy(answer.process, process_name(), sizeof answer.process);
 	memcpy(answer.link, m->link->id, sizeof answer.link);
-	error = (int)message_send(r->fd, &answer, sizeof answer, (const int[]){own->fd, fd, m->link->fd}, 3);
+	error = (int)stranger_send(r->fd, &answer, sizeof answer, (const int[]){own->fd, fd, m->link->fd}, 3);
 	if (error == -EPIPE || error == -ECONNRESET)
 		error = 0; /* it went away while it waited: another may come */
 	if (error <= 0)
@@ -539,17 +419,17 @@ static int step_listener(struct rendezvous *r, struct conn *c, struct meeting *m
 				continue;
 			}
 		}
-		error = message_receive(r->fd, &hello, sizeof hello, fds, 1);
+		error = stranger_receive(r->fd, &hello, sizeof hello, fds, 1);
 		if (error == -EAGAIN)
 			return 0;
 		if (error == 0) {
 			if (hello.magic == WIRE_MAGIC && hello.version == WIRE_VERSION && hello.maps <= WIRE_MAPS_MAX &&
 			    proven_cookie(r, hello.cookie)) {
 				error = grant(r, c, &hello, fds[0], m, reason);
-				fds_close(fds, 1);
+				stranger_fds_close(fds, 1);
 				return error;
 			}
-			fds_close(fds, 1);
+			stranger_fds_close(fds, 1);
 		}
 		stranger_close(r->fd);
 		r->fd = -1;
@@ -571,7 +451,7 @@ static int say_hello(struct rendezvous *r, struct conn *c, enum reason *reason)
 		*reason = memory_reason(error);
 		return error;
 	}
-	r->fd = unix_socket();
+	r->fd = stranger_socket();
 	if (r->fd < 0)
 		return 0;
 	if (sys_call3(SYS_connect, r->fd, &un, size) < 0)
@@ -584,7 +464,7 @@ static int say_hello(struct rendezvous *r, struct conn *c, enum reason *reason)
 	hello.cookie = own_cookie(c);
 	hello.maps = c->rsocket.iomap_size;
 	capacity_wanted(c, 1, hello.capacity);
-	if (message_send(r->fd, &hello, sizeof hello, &own->fd, 1) < 0)
+	if (stranger_send(r->fd, &hello, sizeof hello, &own->fd, 1) < 0)
 		goto later;
 	r->hello_sent = true;
 	return 0;
@@ -605,7 +485,7 @@ static int step_connector(struct rendezvous *r, struct conn *c, struct meeting *
 		if (error < 0 || !r->hello_sent)
 			return error;
 	}
-	error = message_receive(r->fd, &answer, sizeof answer, fds, 3);
+	error = stranger_receive(r->fd, &answer, sizeof answer, fds, 3);
 	if (error == -EAGAIN)
 		return 0;
 	if (error == 0) {
@@ -614,7 +494,7 @@ static int step_connector(struct rendezvous *r, struct conn *c, struct meeting *
 		if (answer.magic == WIRE_MAGIC && answer.version == WIRE_VERSION && proven_cookie(r, answer.cookie))
 			error = accept_grant(c, &answer, fds, m, reason);
 		m->peer = r->peer;
-		fds_close(fds, 3);
+		stranger_fds_close(fds, 3);
 		return error;
 	}
 	/* It hung up: its listener was closed, or it could not. Search on. */

@@ -1,5 +1,6 @@
 /* Waiting for rsockets and anything else. */
 #include "cancel.h"
+#include "dgram.h"
 #include "epoll.h"
 #include "iomap.h"
 #include "kernel.h"
@@ -131,7 +132,12 @@ int rsocket_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 {
 	struct epset *set = fdtab_epset(epfd);
 
-	return set ? epoll_control(set, epfd, op, fd, event) : -EBADF;
+	if (!set)
+		return -EBADF;
+	/* An epoll set sleeps where no announcement can be seen to. */
+	if (op == EPOLL_CTL_ADD && dgram_is(fd))
+		dgram_pin(fd);
+	return epoll_control(set, epfd, op, fd, event);
 }
 
 int rsocket_epoll_wait(int epfd, struct epoll_event *events, int max, int timeout_ms)

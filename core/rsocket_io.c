@@ -1,5 +1,6 @@
 /* Reading and writing rsockets: one stream, whatever carries it. */
 #include "cancel.h"
+#include "dgram.h"
 #include "iomap.h"
 #include "kernel.h"
 #include "rsocket.h"
@@ -101,7 +102,7 @@ ssize_t rsocket_recvmsg(int fd, struct msghdr *msg, int flags)
 
 	cancel_point();
 	if (kind == FD_DGRAM)
-		return kernel_receives(fd, msg, flags);
+		return dgram_recv(fd, msg, flags);
 	if (kind != FD_CONN)
 		return -EBADF;
 	n = receive(fd, msg, flags);
@@ -209,7 +210,7 @@ int rsocket_recvmmsg(int fd, struct mmsghdr *vec, unsigned int count, int flags,
 	ssize_t bytes = 0;
 	unsigned int n;
 
-	if (fdtab_kind(fd) == FD_DGRAM)
+	if (dgram_is(fd) && dgram_plain(fd))
 		return (int)sys_call5(SYS_recvmmsg, fd, vec, count, flags, timeout);
 	if (timeout && (timeout->tv_sec < 0 || (unsigned long)timeout->tv_nsec >= 1000000000))
 		return -EINVAL;
@@ -266,7 +267,7 @@ ssize_t rsocket_sendmsg(int fd, const struct msghdr *msg, int flags)
 
 	cancel_point();
 	if (kind == FD_DGRAM)
-		return kernel_sends(fd, msg, flags);
+		return dgram_send(fd, msg, flags);
 	if (kind != FD_CONN)
 		return -EBADF;
 	if (msg->msg_iovlen > IOV_MAX)
@@ -338,7 +339,7 @@ int rsocket_sendmmsg(int fd, struct mmsghdr *vec, unsigned int count, int flags)
 	ssize_t bytes = 0;
 	unsigned int n;
 
-	if (fdtab_kind(fd) == FD_DGRAM)
+	if (dgram_is(fd) && dgram_plain(fd))
 		return (int)sys_call4(SYS_sendmmsg, fd, vec, count, flags);
 	for (n = 0; n < count && n < IOV_MAX; n++) {
 		bytes = rsocket_sendmsg(fd, &vec[n].msg_hdr, flags);

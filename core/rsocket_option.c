@@ -1,4 +1,5 @@
 /* Options of rsockets. Those of sockets are the kernel's; those of RDMA are kept and answered, for whoever asks. */
+#include "dgram.h"
 #include "kernel.h"
 #include "rsocket.h"
 #include "sockopt.h"
@@ -135,6 +136,9 @@ int rsocket_setsockopt(int fd, int level, int name, const void *value, socklen_t
 	}
 	if (kind == FD_CONN && sockopt_kept(fd, level, name, value, size))
 		return 0;
+	/* Before it takes effect: nothing must pass by it any more. */
+	if (kind == FD_DGRAM)
+		dgram_option(fd, level, name, value, size);
 	error = kernel_setsockopt(fd, level, name, value, size);
 	if (error == 0 && kind == FD_CONN)
 		sockopt_set(fd, level, name, value, size);
@@ -151,7 +155,7 @@ int rsocket_getsockopt(int fd, int level, int name, void *value, socklen_t *size
 		return -EBADF;
 	if (level == SOL_RDMA) {
 		if (name == RDMA_CARRIER)
-			return sockopt_carrier(fd, value, size);
+			return kind == FD_DGRAM ? dgram_carrier(fd, value, size) : sockopt_carrier(fd, value, size);
 		c = conn_get(fd);
 		if (!c)
 			return -ENOTSUP;

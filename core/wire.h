@@ -156,6 +156,72 @@ _Static_assert(sizeof(struct wire_bells) == 64 + 32 * BELL_COUNT, "ABI between p
 #define BELL_ONE_SLEEPER ((uint64_t)1)
 #define BELL_ONE_TURN ((uint64_t)1 << 32)
 
+/* --- datagrams: one sealed memfd a pair of UDP sockets, made by the sender, which alone stores to the ring; a page, then the ring.
+ * The kernel carries a datagram where the ring cannot; the two are told apart by counts (dgram_pair.h). --- */
+
+#define WIRE_DGRAM_ALIGN 16u
+#define WIRE_DGRAM_MAX 65507u
+#define WIRE_DGRAM_CAPACITY_MIN (256ull << 10)
+#define WIRE_DGRAM_CAPACITY_MAX (64ull << 20)
+
+/* At ring positions that are multiples of WIRE_DGRAM_ALIGN; the bytes follow. */
+struct wire_dgram_record {
+	uint32_t length; /* bytes, at most WIRE_DGRAM_MAX */
+	uint32_t reserved;
+	uint64_t kernel; /* how many datagrams the sender had given to the kernel for this receiver by then */
+};
+_Static_assert(sizeof(struct wire_dgram_record) == WIRE_DGRAM_ALIGN, "ABI between processes");
+
+struct wire_dgram {
+	uint64_t magic; /* this and the next two: constant, written by the sender before anybody else has the memory */
+	uint32_t version;
+	uint32_t reserved;
+	uint64_t capacity; /* bytes of the ring, a power of two */
+
+	/* Position up to which records are published. Release by the sender, after the record; then a full barrier, then it reads awake.
+	 * Acquire by the receiver. Dead sender: what is behind tail was never sent; what it published and would have taken back,
+	 * because the receiver sleeps, is found when that one looks next. */
+	alignas(WIRE_LINE) uint64_t tail;
+	/* Ring position that lies at data offset 0. By the sender while claimed and freed are at tail, before the tail that makes it matter;
+	 * by the receiver read after that tail. */
+	uint64_t base;
+	uint32_t ended; /* 1: no more records will come. Release by the sender after the last tail; acquire */
+
+	/* Position up to which records belong to somebody: the receiver's, by CAS from the position of a record to the next one's; or the
+	 * sender's again, by CAS to tail, who then gives them to the kernel. Whoever loses sees what the other did. Dead receiver: the
+	 * sender takes all that it had not claimed. */
+	alignas(WIRE_LINE) uint64_t claimed;
+	/* Position up to which the receiver has copied, and the sender may overwrite. Release by the receiver, who makes it claimed when it has
+	 * nothing under way; acquire. Dead receiver: the ring stays full. */
+	uint64_t freed;
+
+	/* 1: the receiver will look at the ring before it sleeps, so records may be published. By the receiver: 0, then a full barrier,
+	 * then a last look at tail; 1 (release) when it is awake again. Dead receiver: stays, and claimed does not move. */
+	alignas(WIRE_LINE) uint32_t awake;
+	uint32_t
+		closed; /* 1: no further records, for good. By the receiver, as awake = 0; by a sender that finds the ring spoilt */
+	uint32_t
+		attached; /* 1: the receiver has the memory and heard its sender through the kernel. Release; acquire */
+	uint32_t beat;    /* goes up now and then while the receiver runs: a ring that was given up is tried again */
+};
+_Static_assert(sizeof(struct wire_dgram) == 4 * WIRE_LINE, "ABI between processes");
+
+struct wire_dgram_end {
+	uint8_t addr[16]; /* IPv4: the first four */
+	uint16_t port;
+	uint8_t family; /* AF_INET, AF_INET6 */
+	uint8_t reserved[5];
+};
+
+struct wire_dgram_hello { /* sender to receiver, the only message; carries the memory */
+	uint64_t magic;
+	uint32_t version;
+	uint32_t reserved;
+	uint64_t cookie; /* SO_COOKIE of the sender's UDP socket */
+	struct wire_dgram_end from, to;
+};
+_Static_assert(sizeof(struct wire_dgram_hello) == 72, "ABI between processes");
+
 /* --- the rendezvous: two messages on an abstract SOCK_SEQPACKET socket named after the connection --- */
 
 struct wire_hello { /* connector (side 1) to listener; carries its bell page */

@@ -105,7 +105,8 @@ int rgetsockopt(int socket, int level, int optname, void *optval, socklen_t *opt
 int rfcntl(int socket, int cmd, ... /* arg */);
 
 /* rgetsockopt(socket, SOL_RDMA, RDMA_CARRIER, struct rdma_carrier *, socklen_t *), and getsockopt under the preload: what carries a
- * connection. Fails with ENOTSUP or EOPNOTSUPP where the toolkit is not loaded or the socket is not a TCP connection. */
+ * connection. Fails with ENOTSUP or EOPNOTSUPP where the toolkit is not loaded or the socket is neither a TCP connection nor a
+ * datagram rsocket. */
 #define RDMA_CARRIER 0x100
 
 enum rdma_transport { RDMA_TRANSPORT_TCP, RDMA_TRANSPORT_SHM, RDMA_TRANSPORT_VERBS };
