@@ -7,6 +7,7 @@
 #include "iomap.h"
 #include "kernel.h"
 #include "log.h"
+#include "message.h"
 #include "process.h"
 #include "rules.h"
 #include "trace.h"
@@ -21,10 +22,7 @@
 #define LISTENERS_MAX 256
 #define OVERFLOW_UID 65534u
 #define AUTO_CAPACITY_MAX (16ull << 20) /* more than loopback TCP was ever seen to hold (9.6 MB) */
-#define FDS_MAX 3
-#define SCM_FDS_MAX 253 /* a message; the kernel's own limit */
 #define BACKLOG 4
-#define QUEUE_MAX 4096 /* messages; a unix socket's buffer holds some hundred */
 
 static unsigned listeners;
 
@@ -63,11 +61,6 @@ static socklen_t rendezvous_address(const struct rendezvous *r, struct sockaddr_
 	return (socklen_t)(p - (char *)un);
 }
 
-static int unix_socket(void)
-{
-	return own_fd(kernel_socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-}
-
 static bool local_address(const struct tuple *t)
 {
 	static const uint8_t loopback6[16] = {[15] = 1};
@@ -80,7 +73,7 @@ static int listen_here(struct rendezvous *r)
 {
 	struct sockaddr_un un;
 	socklen_t size = rendezvous_address(r, &un);
-	int fd = unix_socket(), error;
+	int fd = message_socket(), error;
 
 	if (fd < 0)
 		return fd;
@@ -212,107 +205,18 @@ static bool proven_cookie(const struct rendezvous *r, uint64_t cookie)
 	return !r->owner_known || cookie == r->owner.cookie;
 }
 
-static ssize_t message_send(int fd, const void *message, size_t size, const int *fds, unsigned count)
-{
-	union {
-		struct cmsghdr head;
-		char space[CMSG_SPACE(FDS_MAX * sizeof(int))];
-	} control = {0};
-	struct iovec iov = {(void *)(uintptr_t)message, size};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control};
-
-	msg.msg_controllen = CMSG_SPACE(count * sizeof(int));
-	control.head.cmsg_level = SOL_SOCKET;
-	control.head.cmsg_type = SCM_RIGHTS;
-	control.head.cmsg_len = CMSG_LEN(count * sizeof(int));
-	memcpy(CMSG_DATA(&control.head), fds, count * sizeof(int));
-	return kernel_sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
-/* A stranger may send sockets that wait in close: ours is the last copy then, and not to be waited for. */
-static void fds_close(const int *fds, unsigned count)
-{
-	const struct linger now = {.l_onoff = 1, .l_linger = 0};
-
-	for (unsigned i = 0; i < count; i++)
-		if (fds[i] >= 0) {
-			kernel_setsockopt(fds[i], SOL_SOCKET, SO_LINGER, &now, sizeof now);
-			sys_close(fds[i]);
-		}
-}
-
-/* Receives one message of exactly SIZE bytes with exactly COUNT descriptors. 0, -EAGAIN, or -EPROTO (also at its end: *ENDED). There is
- * room for all that the kernel passes at once: it would close the others in our name. */
-static int message_take(int fd, void *message, size_t size, int *fds, unsigned count, bool *ended)
-{
-	union {
-		struct cmsghdr head;
-		char space[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(SCM_FDS_MAX * sizeof(int))];
-	} control;
-	struct iovec iov = {message, size};
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
-	ssize_t n = kernel_recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	unsigned got = 0;
-	int all[SCM_FDS_MAX];
-
-	*ended = n < 0 || (n == 0 && msg.msg_controllen == 0);
-	if (n < 0)
-		return n == -EAGAIN ? -EAGAIN : -EPROTO;
-	for (struct cmsghdr *head = CMSG_FIRSTHDR(&msg); head; head = CMSG_NXTHDR(&msg, head))
-		if (head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS) {
-			got = (unsigned)((head->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-			memcpy(all, CMSG_DATA(head), got * sizeof(int));
-		}
-	if (count && (size_t)n == size && got == count && !(msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
-		memcpy(fds, all, count * sizeof(int));
-		return 0;
-	}
-	fds_close(all, got);
-	return -EPROTO;
-}
-
-static int message_receive(int fd, void *message, size_t size, int *fds, unsigned count)
-{
-	bool ended;
-
-	return message_take(fd, message, size, fds, count, &ended);
-}
-
-/* Closes FD, a unix socket; what still waits there is taken first, for the descriptors in it. */
-static void stranger_close(int fd)
-{
-	const int on = 1;
-	bool ended = fd < 0;
-	char byte;
-
-	/* Nothing comes behind it any more; and the sender's name tells an empty message from the end. */
-	if (fd >= 0) {
-		sys_call2(SYS_shutdown, fd, SHUT_RD);
-		kernel_setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
-	}
-	for (int i = 0; i < QUEUE_MAX && !ended; i++)
-		message_take(fd, &byte, 1, NULL, 0, &ended);
-	own_fd_close(fd);
-}
-
-static int stranger_accept(int listener)
-{
-	return own_fd((int)sys_call4(SYS_accept4, listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
-}
-
 void rendezvous_free(struct rendezvous *r)
 {
 	if (r->listener >= 0) {
 		/* Who waits at the door may have sent something already. */
 		for (int i = 0, fd = 0; i < 2 * BACKLOG && fd >= 0; i++) {
-			fd = stranger_accept(r->listener);
-			stranger_close(fd);
+			fd = message_accept(r->listener);
+			message_close(fd);
 		}
 		own_fd_close(r->listener);
 		fetch_sub(&listeners, 1);
 	}
-	stranger_close(r->fd);
+	message_close(r->fd);
 	free(r);
 }
 
@@ -524,17 +428,17 @@ static int accept_grant(struct conn *c, const struct wire_grant *answer, const i
 static int step_listener(struct rendezvous *r, struct conn *c, struct meeting *m, enum reason *reason)
 {
 	struct wire_hello hello;
-	int fds[FDS_MAX], error;
+	int fds[MESSAGE_FDS], error;
 
 	/* A few strangers a step: a flood of them costs us a bounded time and the search goes on. */
 	for (int i = 0; i < 4; i++) {
 		if (r->fd < 0) {
-			r->fd = stranger_accept(r->listener);
+			r->fd = message_accept(r->listener);
 			if (r->fd < 0)
 				return 0;
 			if (!proven(r, r->fd)) {
 				conn_reason(c, REASON_OTHER_USER);
-				stranger_close(r->fd);
+				message_close(r->fd);
 				r->fd = -1;
 				continue;
 			}
@@ -546,12 +450,12 @@ static int step_listener(struct rendezvous *r, struct conn *c, struct meeting *m
 			if (hello.magic == WIRE_MAGIC && hello.version == WIRE_VERSION && hello.maps <= WIRE_MAPS_MAX &&
 			    proven_cookie(r, hello.cookie)) {
 				error = grant(r, c, &hello, fds[0], m, reason);
-				fds_close(fds, 1);
+				message_fds_close(fds, 1);
 				return error;
 			}
-			fds_close(fds, 1);
+			message_fds_close(fds, 1);
 		}
-		stranger_close(r->fd);
+		message_close(r->fd);
 		r->fd = -1;
 	}
 	return 0;
@@ -571,7 +475,7 @@ static int say_hello(struct rendezvous *r, struct conn *c, enum reason *reason)
 		*reason = memory_reason(error);
 		return error;
 	}
-	r->fd = unix_socket();
+	r->fd = message_socket();
 	if (r->fd < 0)
 		return 0;
 	if (sys_call3(SYS_connect, r->fd, &un, size) < 0)
@@ -590,7 +494,7 @@ static int say_hello(struct rendezvous *r, struct conn *c, enum reason *reason)
 	return 0;
 
 later:
-	stranger_close(r->fd);
+	message_close(r->fd);
 	r->fd = -1;
 	return 0;
 }
@@ -598,7 +502,7 @@ later:
 static int step_connector(struct rendezvous *r, struct conn *c, struct meeting *m, enum reason *reason)
 {
 	struct wire_grant answer;
-	int fds[FDS_MAX], error;
+	int fds[MESSAGE_FDS], error;
 
 	if (!r->hello_sent) {
 		error = say_hello(r, c, reason);
@@ -614,11 +518,11 @@ static int step_connector(struct rendezvous *r, struct conn *c, struct meeting *
 		if (answer.magic == WIRE_MAGIC && answer.version == WIRE_VERSION && proven_cookie(r, answer.cookie))
 			error = accept_grant(c, &answer, fds, m, reason);
 		m->peer = r->peer;
-		fds_close(fds, 3);
+		message_fds_close(fds, 3);
 		return error;
 	}
 	/* It hung up: its listener was closed, or it could not. Search on. */
-	stranger_close(r->fd);
+	message_close(r->fd);
 	r->fd = -1;
 	r->hello_sent = false;
 	return 0;
