@@ -161,6 +161,13 @@ static int interrupted(uint64_t handlers, uint64_t interruptions, bool strict)
 	return 0;
 }
 
+int poll_interrupted(uint64_t handlers, uint64_t interruptions, bool strict)
+{
+	if (thread_handlers_unseen)
+		return strict || !thread_handlers_restart() ? -EINTR : 0;
+	return interrupted(handlers, interruptions, strict);
+}
+
 static int wait_sleep(struct conn *c, int fd, short events, size_t lowat, uint64_t deadline_ns, bool strict)
 {
 	struct thread *self = &thread_self;
@@ -220,9 +227,9 @@ static int wait_sleep(struct conn *c, int fd, short events, size_t lowat, uint64
 		return error;
 	if (n > 0 && fds[0].revents & (POLLRDHUP | POLLERR | POLLHUP))
 		store_relaxed(&c->shared->tcp_event, 1);
-	if (error == -EINTR && thread_handlers_unseen)
-		return strict || !thread_handlers_restart() ? -EINTR : 0;
-	return error == 0 || error == -EINTR ? interrupted(handlers, interruptions, strict) : error;
+	if (error == -EINTR)
+		return poll_interrupted(handlers, interruptions, strict);
+	return error == 0 ? interrupted(handlers, interruptions, strict) : error;
 }
 
 static int wait_for(struct conn *c, int fd, short events, size_t lowat, uint64_t deadline_ns, bool partial)
