@@ -823,16 +823,19 @@ static ssize_t piece_by_message(struct conn *c, struct iomap *i, char *buf, size
 static ssize_t piece_try(struct conn *c, char *buf, size_t size, uint64_t offset, bool write, bool nonblock)
 {
 	struct iomap *i = load_acquire(&c->iomap);
+	const bool agreed = i && i->own;
 	ssize_t n;
 
-	if (!i || !i->own)
+	if (!agreed)
 		n = i && load_relaxed(&i->refused) ? -EOPNOTSUPP : -EFAULT;
 	else if (i->direct)
 		n = piece_direct(i, buf, size, offset, write);
 	else
 		n = piece_by_message(c, i, buf, size, offset, write, nonblock);
 	/* Its maps went with the connection. */
-	return n == -EFAULT && ((i && i->own && load_acquire(&conn_peer(c)->closed)) || ended(c)) ? -ECONNRESET : n;
+	if ((n == -EFAULT || !agreed) && ((agreed && load_acquire(&conn_peer(c)->closed)) || ended(c)))
+		n = -ECONNRESET;
+	return n;
 }
 
 ssize_t iomap_piece(struct conn *c, char *buf, size_t size, uint64_t offset, bool write)
