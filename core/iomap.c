@@ -777,10 +777,8 @@ static int placement_ready(struct conn *c, int fd, bool nonblock)
 		return 0;
 	if (ended(c))
 		return -ECONNRESET;
-	/* One that stays on TCP is looked for in those five seconds only. */
-	if (load_relaxed(&c->never) && !load_acquire(&c->attached) && !young(c, FOUND_NS))
-		store_relaxed(&c->over, 1);
-	if (over(c))
+	/* One that stays on TCP had no other reason to come. */
+	if (over(c) || (load_relaxed(&c->never) && !load_acquire(&c->attached) && !young(c, FOUND_NS)))
 		return -EOPNOTSUPP;
 	return nonblock && young(c, FOUND_NS) ? -EAGAIN : -ETIMEDOUT;
 }

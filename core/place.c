@@ -88,6 +88,12 @@ static void turn_drop(struct place *p)
 		sys_call6(SYS_futex, (long)&p->asker, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
 }
 
+/* A handler that ran while we slept may have asked itself, and thrown our answer away. */
+static bool turn_lost(const struct place *p, const struct wire_ask *ask)
+{
+	return load_relaxed(&p->asker) != thread_id() || load_relaxed(&p->number) != ask->number;
+}
+
 /* Sends the question; of a write's bytes as many as there is memory for. 0, or -errno. */
 static int question_send(struct patience *w, struct place *p, struct wire_ask *ask, char *buf)
 {
@@ -113,6 +119,8 @@ static int question_send(struct patience *w, struct place *p, struct wire_ask *a
 		error = sleep_for(w, p->ask, POLLOUT, NULL, 0);
 		if (error < 0)
 			return error;
+		if (turn_lost(p, ask))
+			return -EINTR;
 	}
 }
 
@@ -149,6 +157,8 @@ static ssize_t answer_await(struct patience *w, struct place *p, const struct wi
 
 			if (error < 0)
 				return error;
+			if (turn_lost(p, ask))
+				return -EINTR;
 		} else if (n < 0) {
 			return n;
 		} else if (answer.number == ask->number) {
@@ -176,7 +186,8 @@ ssize_t place_ask(struct conn *c, struct place *p, char *buf, size_t size, uint6
 	n = turn_take(&w, p);
 	if (n < 0)
 		return n;
-	ask.number = ++p->number;
+	ask.number = load_relaxed(&p->number) + 1;
+	store_relaxed(&p->number, ask.number);
 	n = load_relaxed(&p->broken) ? -EPROTO : question_send(&w, p, &ask, buf);
 	if (n == 0)
 		n = answer_await(&w, p, &ask, buf);
@@ -187,7 +198,8 @@ ssize_t place_ask(struct conn *c, struct place *p, char *buf, size_t size, uint6
 		store_relaxed(&p->broken, 1);
 		n = -ECONNRESET;
 	}
-	turn_drop(p);
+	if (!turn_lost(p, &ask))
+		turn_drop(p);
 	return n;
 }
 

@@ -7,6 +7,7 @@
 #include "kernel.h"
 #include "lock.h"
 #include "message.h"
+#include "process.h"
 #include "wire.h"
 
 #include <errno.h>
@@ -290,7 +291,8 @@ int service_add(int fd, struct iomap *map)
 	while (k < count && served[k].map != map)
 		k++;
 	if (k == count) {
-		if (count == SERVED_MAX)
+		/* A filter may kill for a thread. */
+		if (count == SERVED_MAX || (!running && load_relaxed(&process_filtered)))
 			error = -ENOMEM;
 		else if (!running)
 			error = thread_make();
