@@ -1,42 +1,10 @@
 /* Placement by message: who may be at the two ends, what carries the stream, the thread that answers, and who shares a connection. */
 #include "placement.h"
 
-#include <dirent.h>
 #include <sys/resource.h>
 
 #define OTHER_USER 12345
 #define LARGE (5 * MIB + 11)
-
-/* How many threads of the library's there are; a sanitizer has some too. */
-static int answerers(void)
-{
-	DIR *open = opendir("/proc/self/task");
-	struct dirent *entry;
-	int count = 0;
-
-	CHECK(open);
-	while ((entry = readdir(open))) {
-		char path[300], name[32] = "";
-		FILE *file;
-
-		snprintf(path, sizeof(path), "/proc/self/task/%s/comm", entry->d_name);
-		file = fopen(path, "re");
-		if (!file)
-			continue;
-		if (fgets(name, sizeof(name), file) && strcmp(name, "rsocket-maps\n") == 0)
-			count++;
-		fclose(file);
-	}
-	closedir(open);
-	return count;
-}
-
-/* It takes a moment to have a name, and to end. */
-static void check_answerers(int want)
-{
-	for (int64_t start = kit_now_ms(); answerers() != want; sched_yield())
-		CHECK(kit_now_ms() - start < 5000);
-}
 
 /* --- users --- */
 
