@@ -4,7 +4,9 @@
  * riounmap has returned nothing is written there any more. Who may: the kernel decides, and we only ask for a peer of our own
  * user, so that the table of another user's process can never send us into a third one's memory. A pid may mean another process by
  * now: the mapper keeps a random token in its memory that must be found where the table says, before each copy.
- * The copy is done when the call returns, so every later byte of the stream comes after it. */
+ * The copy is done when the call returns, so every later byte of the stream comes after it.
+ * Where the kernel allows no copy the table is published all the same, without addresses: limits, rights and bounds are looked up in it
+ * as ever, and only the bytes go another way (place.h). */
 #include "iomap.h"
 #include "kernel.h"
 #include "log.h"

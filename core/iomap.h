@@ -1,5 +1,6 @@
 /* Direct data placement: buffers of this process that the peer may reach by offset, and ours to the peer's. One copy, by the kernel,
- * from one process's memory to the other's: the other end calls nothing and spends no time. */
+ * from one process's memory to the other's: the other end calls nothing and spends no time. Where the kernel does not allow that, the other
+ * end still calls nothing, but a thread of its process is asked (place.h). */
 #ifndef RS_IOMAP_H
 #define RS_IOMAP_H
 
@@ -23,7 +24,7 @@ void iomap_attach(struct conn *c, void *area, const uint16_t maps[2], const stru
 struct placing;
 void iomap_settle(struct conn *c, const struct placing *p);
 
-/* One piece of a placement, in whatever way: at most a megabyte between BUF and the peer's OFFSET. Bytes, or -errno as riowrite(3) has
+/* One piece of a placement, in whatever way: at most a megabyte between BUF and the peer's OFFSET. Bytes, or -errno as rsocket(7) has
  * them. The caller holds C, and holds it again afterwards: where the peer must be asked this sleeps meanwhile, and -EBADF tells that C
  * was closed. */
 ssize_t iomap_piece(struct conn *c, char *buf, size_t size, uint64_t offset, bool write);

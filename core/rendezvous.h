@@ -23,9 +23,10 @@ struct rendezvous {
 
 /* How bytes are placed into the memory of the peer, and by the peer into ours (iomap.h). */
 struct placing {
-	bool direct;    /* we copy */
-	bool exposed;   /* the peer copies */
-	int ask, serve; /* where neither can: we ask the peer there, and it asks us; descriptors of ours. -1: none */
+	bool direct;  /* we copy */
+	bool exposed; /* the peer copies */
+	int ask,
+		serve; /* where one of them cannot: we ask the peer there, and it asks us; descriptors of ours. -1: none */
 };
 
 /* What both ends agreed on. */
