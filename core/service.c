@@ -324,7 +324,7 @@ void service_remove(const struct iomap *map)
 
 void service_forked(void)
 {
-	service_lock.word = 0;
+	exchange(&service_lock.word, 0); /* what the parent's thread did last comes before */
 	count = 0;
 	running = false;
 	wake_close();
