@@ -86,7 +86,8 @@ struct conn {
 	/* Promotion (promote.c), under `promoting`. */
 	uint32_t promoting;    /* try-lock */
 	uint32_t attached;     /* 1: the channel is mapped; release, acquire */
-	uint32_t never;        /* no further attempts, no consent, no commit */
+	uint32_t never;        /* no consent, no commit; no further attempts either, but for maps: promote_over */
+	uint32_t over;         /* no further attempts at all */
 	uint32_t tries;        /* for the peer to be found */
 	uint32_t looks;        /* for its answer */
 	uint64_t search_calls; /* the distance between the first attempts, in calls */
@@ -119,6 +120,8 @@ struct conn {
 	} rsocket; /* rsocket.h */
 
 	struct iomap *iomap; /* direct placement (iomap.h); NULL: never asked for. Set once, by CAS */
+	/* 1: attached, and it is known how bytes are placed, or that there are no tables; release, acquire */
+	uint32_t maps_settled;
 
 	struct reg *regs; /* epoll registrations, under the readiness lock */
 	struct conn *next_free;

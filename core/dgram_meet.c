@@ -6,9 +6,9 @@
 #include "config.h"
 #include "dgram_object.h"
 #include "kernel.h"
+#include "message.h"
 #include "process.h"
 #include "rules.h"
-#include "stranger.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -49,7 +49,7 @@ static uint32_t me(void)
 
 static bool ours(int fd, struct ucred *who)
 {
-	return stranger_who(fd, who) && who->uid == me();
+	return message_who(fd, who) && who->uid == me();
 }
 
 socklen_t dgram_name(const struct dgram *d, const struct diag_end *end, struct sockaddr_storage *name)
@@ -176,7 +176,7 @@ static struct dgram_pair *say_hello(struct dgram *d, int fd, const struct diag_e
 	p->cookie = cookie;
 	put_end(&hello.from, from);
 	put_end(&hello.to, to);
-	if (stranger_send(fd, &hello, sizeof hello, &memory, 1) != sizeof hello) {
+	if (message_send(fd, &hello, sizeof hello, &memory, 1) != sizeof hello) {
 		pair_unmap(p);
 		free(p);
 		p = NULL;
@@ -220,7 +220,7 @@ void dgram_offer(struct dgram *d, struct dgram_dest *dest)
 		d->reason = REASON_OTHER_USER;
 		return;
 	}
-	fd = stranger_socket();
+	fd = message_socket();
 	size = meeting_name(owner.cookie, &un);
 	if (fd >= 0 && sys_call3(SYS_connect, fd, &un, size) == 0) {
 		kernel_init();
@@ -230,7 +230,7 @@ void dgram_offer(struct dgram *d, struct dgram_dest *dest)
 		else if ((dest->pair = say_hello(d, fd, &from, &to, owner.cookie, 2ull * rcvbuf + 2 * WIRE_DGRAM_MAX)))
 			store_relaxed(&d->out_pairs, d->out_pairs + 1);
 	}
-	stranger_close(fd);
+	message_close(fd);
 }
 
 bool dgram_still_there(struct dgram *d, const struct dgram_dest *dest)
@@ -250,7 +250,7 @@ static void listen_here(struct dgram *d)
 {
 	struct sockaddr_un un;
 	socklen_t size = meeting_name(cookie_of(d->fd), &un);
-	int fd = stranger_socket();
+	int fd = message_socket();
 
 	d->listener = -2;
 	if (fd < 0)
@@ -268,11 +268,11 @@ void dgram_deafen(struct dgram *d)
 
 	/* Who waits at the door may have sent something already. */
 	for (int i = 0; fd >= 0 && i < 2 * BACKLOG; i++) {
-		int stranger = stranger_accept(fd);
+		int stranger = message_accept(fd);
 
 		if (stranger < 0)
 			break;
-		stranger_close(stranger);
+		message_close(stranger);
 	}
 	own_fd_close(fd);
 	d->listener = -2;
@@ -322,17 +322,17 @@ static bool accept_offers(struct dgram *d)
 	bool any = false;
 
 	for (int i = 0; i < ACCEPTS; i++) {
-		int fd = stranger_accept(d->listener), memory;
+		int fd = message_accept(d->listener), memory;
 
 		if (fd < 0)
 			break;
 		/* The sender said it right after it came, so who said nothing by now is late. */
-		if (ours(fd, &who) && stranger_receive(fd, &hello, sizeof hello, &memory, 1) == 0) {
+		if (ours(fd, &who) && message_receive(fd, &hello, sizeof hello, &memory, 1) == 0) {
 			join(d, &hello, memory, &who);
-			stranger_fds_close(&memory, 1);
+			message_fds_close(&memory, 1);
 			any = true;
 		}
-		stranger_close(fd);
+		message_close(fd);
 	}
 	return any;
 }

@@ -196,6 +196,13 @@ static int last_look(struct conn *c, short events)
 	return 0;
 }
 
+int poll_interrupted(uint64_t handlers, uint64_t interruptions, bool strict)
+{
+	if (thread_handlers_unseen)
+		return strict || !thread_handlers_restart() ? -EINTR : 0;
+	return interrupted(handlers, interruptions, strict);
+}
+
 static int wait_sleep(struct conn *c, int fd, short events, size_t lowat, uint64_t deadline_ns, bool strict)
 {
 	struct thread *self = &thread_self;
@@ -255,9 +262,9 @@ static int wait_sleep(struct conn *c, int fd, short events, size_t lowat, uint64
 		return error;
 	if (n > 0)
 		conn_note_kernel(c, fds[0].revents);
-	if (error == -EINTR && thread_handlers_unseen)
-		return strict || !thread_handlers_restart() ? -EINTR : 0;
-	return error == 0 || error == -EINTR ? interrupted(handlers, interruptions, strict) : error;
+	if (error == -EINTR)
+		return poll_interrupted(handlers, interruptions, strict);
+	return error == 0 ? interrupted(handlers, interruptions, strict) : error;
 }
 
 /* A reader that is faster than a writer of small messages takes the ring's cache lines from it at every one, and both then go at the

@@ -25,6 +25,10 @@ void conn_note_kernel(struct conn *c, int revents);
  * -EBADF the connection was closed meanwhile. */
 int conn_wait(struct conn *c, int fd, short events, size_t lowat, uint64_t deadline_ns, bool partial);
 
+/* After a kernel sleep that a signal ended: -EINTR, or 0 to go on, as the kernel decides for recv and send; with STRICT any handler ends
+ * the call. HANDLERS, INTERRUPTIONS: the thread's counts before the sleep. */
+int poll_interrupted(uint64_t handlers, uint64_t interruptions, bool strict);
+
 /* poll(2), ppoll(2): fds may mix everything. TIMEOUT_NS FOREVER or >= 0. Count or -errno. */
 int poll_wait(struct pollfd *fds, nfds_t count, int64_t timeout_ns, const sigset_t *mask);
 

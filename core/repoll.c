@@ -32,7 +32,7 @@ static bool meet(const struct pollfd *fds, nfds_t count)
 	for (nfds_t i = 0; i < count; i++) {
 		struct conn *c = fdtab_conn(fds[i].fd);
 
-		if (!c || !c->rsocket.iomap_size || load_acquire(&c->attached))
+		if (!c || !iomap_waits(c))
 			continue;
 		iomap_meet(fds[i].fd, POLLIN, true);
 		c = conn_get(fds[i].fd);

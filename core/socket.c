@@ -10,7 +10,9 @@
 #include "placement.h"
 #include "process.h"
 #include "promote.h"
+#include "reach.h"
 #include "rsocket.h"
+#include "service.h"
 #include "stream.h"
 
 #include <errno.h>
@@ -711,6 +713,8 @@ void conn_fork_child(void)
 	free_shared.count = 0;
 	stray_shared = 0;
 	area_forked();
+	reach_forked();
+	service_forked();
 	conn_each(forget_in_child, &pid);
 	fork_unlock();
 }

@@ -56,7 +56,7 @@ enum route stream_recv_begin(int fd, struct passage *p)
 	if (!c)
 		return ROUTE_PLAIN;
 	stage = conn_recv_stage(c);
-	if (load_relaxed(&c->never) && settled_on_tcp(c, stage) && !process_forked_unseen())
+	if (load_relaxed(&c->never) && settled_on_tcp(c, stage) && promote_over(c) && !process_forked_unseen())
 		return ROUTE_PLAIN;
 	c = conn_get(fd);
 	p->conn = c;
@@ -126,7 +126,8 @@ enum route stream_send_begin(int fd, int flags, struct passage *p)
 	if (!c)
 		return ROUTE_PLAIN;
 	stage = conn_send_stage(c);
-	if (load_relaxed(&c->never) && settled_on_tcp(c, stage) && !process_forked_unseen() && !(flags & MSG_ZEROCOPY))
+	if (load_relaxed(&c->never) && settled_on_tcp(c, stage) && promote_over(c) && !process_forked_unseen() &&
+	    !(flags & MSG_ZEROCOPY))
 		return ROUTE_PLAIN;
 	c = conn_get(fd);
 	p->conn = c;

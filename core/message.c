@@ -1,5 +1,5 @@
-/* Unix sockets whose other end may be anybody. */
-#include "stranger.h"
+/* Messages on unix sockets, and what a stranger may put into them. */
+#include "message.h"
 #include "barrier.h"
 #include "kernel.h"
 
@@ -11,7 +11,7 @@
 #define SCM_FDS_MAX 253 /* a message; the kernel's own limit */
 #define QUEUE_MAX 4096  /* messages; a unix socket's buffer holds some hundred */
 
-int stranger_socket(void)
+int message_socket(void)
 {
 	return own_fd(kernel_socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
 }
@@ -38,7 +38,7 @@ static bool knows_all_users(void)
 	return load_relaxed(&known) > 0;
 }
 
-bool stranger_who(int fd, struct ucred *who)
+bool message_who(int fd, struct ucred *who)
 {
 	socklen_t size = sizeof *who;
 
@@ -46,15 +46,19 @@ bool stranger_who(int fd, struct ucred *who)
 	       (who->uid != OVERFLOW_UID || knows_all_users());
 }
 
-ssize_t stranger_send(int fd, const void *message, size_t size, const int *fds, unsigned count)
+ssize_t message_send(int fd, const void *message, size_t size, const int *fds, unsigned count)
 {
 	union {
 		struct cmsghdr head;
-		char space[CMSG_SPACE(STRANGER_FDS_MAX * sizeof(int))];
+		char space[CMSG_SPACE(MESSAGE_FDS * sizeof(int))];
 	} control = {0};
 	struct iovec iov = {(void *)(uintptr_t)message, size};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control};
 
+	if (!count) {
+		msg.msg_control = NULL;
+		return kernel_sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+	}
 	msg.msg_controllen = CMSG_SPACE(count * sizeof(int));
 	control.head.cmsg_level = SOL_SOCKET;
 	control.head.cmsg_type = SCM_RIGHTS;
@@ -64,7 +68,7 @@ ssize_t stranger_send(int fd, const void *message, size_t size, const int *fds, 
 }
 
 /* A stranger may send sockets that wait in close: ours is the last copy then, and not to be waited for. */
-void stranger_fds_close(const int *fds, unsigned count)
+void message_fds_close(const int *fds, unsigned count)
 {
 	const struct linger now = {.l_onoff = 1, .l_linger = 0};
 
@@ -98,15 +102,16 @@ static int message_take(int fd, void *message, size_t size, int *fds, unsigned c
 			got = (unsigned)((head->cmsg_len - CMSG_LEN(0)) / sizeof(int));
 			memcpy(all, CMSG_DATA(head), got * sizeof(int));
 		}
-	if (count && (size_t)n == size && got == count && !(msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
-		memcpy(fds, all, count * sizeof(int));
+	if ((size_t)n == size && got == count && !(msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
+		if (count)
+			memcpy(fds, all, count * sizeof(int));
 		return 0;
 	}
-	stranger_fds_close(all, got);
+	message_fds_close(all, got);
 	return -EPROTO;
 }
 
-int stranger_receive(int fd, void *message, size_t size, int *fds, unsigned count)
+int message_receive(int fd, void *message, size_t size, int *fds, unsigned count)
 {
 	bool ended;
 
@@ -114,7 +119,7 @@ int stranger_receive(int fd, void *message, size_t size, int *fds, unsigned coun
 }
 
 /* Closes FD, a unix socket; what still waits there is taken first, for the descriptors in it. */
-void stranger_close(int fd)
+void message_close(int fd)
 {
 	const int on = 1;
 	bool ended = fd < 0;
@@ -130,7 +135,25 @@ void stranger_close(int fd)
 	own_fd_close(fd);
 }
 
-int stranger_accept(int listener)
+int message_accept(int listener)
 {
 	return own_fd((int)sys_call4(SYS_accept4, listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
+}
+
+ssize_t message_peek(int fd, void *head, size_t size)
+{
+	struct iovec iov = {head, size};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	ssize_t n = kernel_recvmsg(fd, &msg, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
+
+	if (n == -EAGAIN)
+		return n;
+	return n < (ssize_t)size || (msg.msg_flags & MSG_CTRUNC) ? -EPROTO : n;
+}
+
+void message_drop(int fd)
+{
+	struct msghdr msg = {0};
+
+	kernel_recvmsg(fd, &msg, MSG_DONTWAIT);
 }
