@@ -22,7 +22,9 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #ifndef MADV_POPULATE_READ
@@ -36,9 +38,10 @@
 #endif
 
 #define PIECE (1u << 20)       /* bytes a visit */
-#define ALONE_NS 200000000ull  /* riomap waits that long for the peer to be found; then the map waits */
-#define FOUND_NS 5000000000ull /* riowrite and rioread */
-#define PAUSE_NS 20000         /* between looks, at first */
+#define FOUND_NS 5000000000ull /* how long the peer is waited for */
+#define ALONE_NS \
+	200000000ull   /* the same by riomap if it is in this process, maybe in this very thread; then the map waits */
+#define PAUSE_NS 20000 /* between looks, at first */
 #define PAUSE_MAX_NS 1000000
 #define VISIT_NS 1000000000ull         /* the longest that a visit is waited for */
 #define RACES_MAX 1000                 /* maps that changed under us: beyond that it is a hostile table */
@@ -65,6 +68,7 @@ struct iomap {
 	uint32_t own_count, peer_count; /* entries; our own copies */
 	struct ucred peer_cred;
 	uint32_t last;              /* the entry of the peer's that was visited last */
+	uint32_t kin;               /* a child of the peer's that was last seen to be one; relaxed */
 	struct wire_iomap *side[2]; /* where the tables are; NULL: there are none */
 	uint32_t refused;           /* 1: there are, but how bytes are placed was not agreed on */
 
@@ -404,21 +408,13 @@ void iomap_meet_now(int fd, short events, bool nonblock)
 	conn_put(c);
 }
 
-int iomap_meet_send(int fd, int flags)
+void iomap_meet_send(int fd, int flags)
 {
 	struct conn *c = fdtab_conn(fd);
 	struct iomap *i = c ? load_acquire(&c->iomap) : NULL;
-	bool waits;
 
-	if (!i || is_settled(c) || !load_relaxed(&i->pending))
-		return 0;
-	iomap_meet(fd, 0, flags & MSG_DONTWAIT);
-	c = conn_get(fd);
-	if (!c)
-		return 0;
-	waits = iomap_searching(c) && ((flags & MSG_DONTWAIT) || load_relaxed(&c->shared->nonblock));
-	conn_put(c);
-	return waits ? -EAGAIN : 0;
+	if (i && !is_settled(c) && load_relaxed(&i->pending))
+		iomap_meet(fd, 0, flags & MSG_DONTWAIT);
 }
 
 /* Whether there will be no placement. */
@@ -504,6 +500,32 @@ static int map_exposed(struct conn *c, struct iomap *i, struct map *m)
 	}
 }
 
+struct end {
+	struct sockaddr_storage peer; /* of the one whose other end is looked for */
+	socklen_t size;
+	bool found;
+};
+
+static void compare_end(struct conn *c, void *arg)
+{
+	struct end *end = arg;
+	struct sockaddr_storage name;
+	socklen_t size = sizeof name;
+
+	end->found |= sys_call3(SYS_getsockname, conn_fd(c), &name, &size) == 0 && size == end->size &&
+		      memcmp(&name, &end->peer, size) == 0;
+}
+
+/* Whether C's other end is a connection of this process too. */
+static bool both_ends_here(struct conn *c)
+{
+	struct end end = {.size = sizeof end.peer};
+
+	if (sys_call3(SYS_getpeername, conn_fd(c), &end.peer, &end.size) == 0)
+		conn_each(compare_end, &end);
+	return end.found;
+}
+
 static off_t map_buffer(struct conn *c, int fd, void *buf, size_t size, int prot, off_t offset)
 {
 	struct iomap *i;
@@ -514,7 +536,8 @@ static off_t map_buffer(struct conn *c, int fd, void *buf, size_t size, int prot
 		return -EINVAL;
 	/* A map that waits is of no use to a peer that finds us spinning on our memory. */
 	if (prot && !is_settled(c)) {
-		error = await_peer(c, fd, load_relaxed(&c->shared->nonblock), ALONE_NS, is_settled);
+		error = await_peer(c, fd, load_relaxed(&c->shared->nonblock), both_ends_here(c) ? ALONE_NS : FOUND_NS,
+				   is_settled);
 		if (error < 0)
 			return error;
 	}
@@ -707,13 +730,47 @@ static void visit_end(uint64_t *place)
 	store_release(place, 0);
 }
 
+static uint32_t parent_of(uint32_t pid)
+{
+	char path[32], text[512] = "", *end;
+	int file;
+
+	snprintf(path, sizeof path, "/proc/%u/stat", pid);
+	file = sys_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+	if (file < 0)
+		return 0;
+	sys_read(file, text, sizeof text - 1);
+	sys_close(file);
+	/* PID (name) state parent: the name may hold anything. */
+	end = strrchr(text, ')');
+	return end && strlen(end) > 4 ? (uint32_t)strtoul(end + 4, NULL, 10) : 0;
+}
+
+/* Whether OWNER may be named in the peer's table: the process that met us, as the kernel told, or its child. Any other one would have
+ * us copy to or from memory that is not the peer's to give: our own, for a start, which no kernel keeps us from. */
+static bool owner_allowed(struct iomap *i, uint32_t owner)
+{
+	uint32_t peer = (uint32_t)i->peer_cred.pid;
+
+	if (owner == peer || owner == load_relaxed(&i->kin))
+		return true;
+	/* Ourselves only if we were forked by a process that had both ends. */
+	if (owner == process_pid() ? peer != i->owner : parent_of(owner) != peer)
+		return false;
+	store_relaxed(&i->kin, owner);
+	return true;
+}
+
 /* Whether F's owner still is the process that made the map, and lets us in. 0, or -errno. */
-static int owner_check(const struct found *f)
+static int owner_check(struct iomap *i, const struct found *f)
 {
 	uint64_t there[2];
 	struct iovec to = {there, sizeof there}, from = {(void *)(uintptr_t)f->token_at, sizeof there};
-	long n = sys_call6(SYS_process_vm_readv, f->owner, (long)&to, 1, (long)&from, 1, 0);
+	long n;
 
+	if (!owner_allowed(i, f->owner))
+		return -EPERM;
+	n = sys_call6(SYS_process_vm_readv, f->owner, (long)&to, 1, (long)&from, 1, 0);
 	if (n == -EPERM || n == -ENOSYS)
 		return -EPERM;
 	return n == sizeof there && there[0] == f->token[0] && there[1] == f->token[1] ? 0 : -ECONNRESET;
@@ -753,7 +810,7 @@ static ssize_t visit(struct iomap *i, char *buf, size_t size, uint64_t offset, b
 		size = (size_t)left;
 	if (size > PIECE)
 		size = PIECE;
-	n = owner_check(&f);
+	n = owner_check(i, &f);
 	if (n == 0)
 		n = copy(&f, buf, size, offset, write);
 	visit_end(place);

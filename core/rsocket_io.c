@@ -244,8 +244,7 @@ static ssize_t transmit(int fd, const struct msghdr *msg, int flags)
 	struct passage p;
 	ssize_t n;
 
-	if (iomap_meet_send(fd, flags) < 0)
-		return -EAGAIN;
+	iomap_meet_send(fd, flags);
 	flags |= MSG_NOSIGNAL;
 	switch (stream_send_begin(fd, flags, &p)) {
 	case ROUTE_PLAIN:

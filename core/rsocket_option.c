@@ -24,6 +24,14 @@ unsigned rsocket_iomap_quantum(unsigned long count)
 	return (unsigned)(count <= 128 ? count : count & ~255ul);
 }
 
+bool rsocket_asked_for_maps;
+
+static void note_maps(unsigned count)
+{
+	if (count)
+		store_relaxed(&rsocket_asked_for_maps, true);
+}
+
 void rsocket_options_init(struct conn *c, const struct conn *from)
 {
 	const struct settings *s = settings();
@@ -35,6 +43,7 @@ void rsocket_options_init(struct conn *c, const struct conn *from)
 				       .rq_size = at_most((unsigned long)s->rqsize_default, RSOCKET_SIZE_MAX),
 				       .inline_size = at_most((unsigned long)s->inline_default, RSOCKET_SIZE_MAX),
 				       .iomap_size = (uint16_t)rsocket_iomap_quantum((unsigned long)s->iomap_size)};
+	note_maps(c->rsocket.iomap_size);
 	c->rsocket.made = 1;
 	c->rsocket.route = NULL;
 	c->rsocket.route_size = 0;
@@ -89,7 +98,7 @@ static int set_rdma(struct conn *c, int name, const void *value, socklen_t size)
 	else if (name == RDMA_INLINE)
 		o->inline_size = at_most(number, RSOCKET_SIZE_MAX);
 	else
-		o->iomap_size = (uint16_t)rsocket_iomap_quantum(number);
+		note_maps(o->iomap_size = (uint16_t)rsocket_iomap_quantum(number));
 	return 0;
 }
 
