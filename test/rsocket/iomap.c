@@ -507,6 +507,54 @@ CASE(fork_of_the_mapper)
 	pair_close(&pair);
 }
 
+/* Maps a buffer, sends, and looks at it: all the rest of its life without a call. */
+static void map_and_spin(int fd, void *unused)
+{
+	static char buffer[64];
+
+	(void)unused;
+	kit_sleep_ms(50);
+	MUST(riomap(fd, buffer, sizeof(buffer), PROT_WRITE, 0, 0));
+	kit_put(fd, "m", 1);
+	while (!*(volatile char *)buffer)
+		;
+	kit_sleep_ms(200); /* by message the answer is still on its way */
+	_exit(0);
+}
+
+/* The peer is found by whoever waits first, however it waits. */
+static void found_while_waiting(bool by_select)
+{
+	int fd, status, epfd = (int)MUST(repoll_create(0));
+	pid_t pid = child_start(map_and_spin, NULL, &fd);
+	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+	int64_t start = kit_now_ms();
+	char mapped;
+	fd_set in;
+
+	MUST(repoll_ctl(epfd, EPOLL_CTL_ADD, fd, &event));
+	FD_ZERO(&in);
+	FD_SET(fd, &in);
+	CHECK_EQ(by_select ? rselect(fd + 1, &in, NULL, NULL, NULL) : repoll_wait(epfd, &event, 1, -1), 1);
+	kit_get(fd, &mapped, 1);
+	CHECK(kit_now_ms() - start < 4500); /* not at the end of the search */
+	CHECK_EQ(riowrite(fd, "x", 1, 0, 0), 1);
+	MUST(waitpid(pid, &status, 0));
+	CHECK_EQ(status, 0);
+	MUST(rclose(epfd));
+	MUST(rclose(fd));
+}
+
+CASE(found_while_selecting)
+{
+	found_while_waiting(true);
+}
+
+CASE(found_while_waiting_on_a_set)
+{
+	found_while_waiting(false);
+}
+
 /* --- a hostile peer --- */
 
 #define TABLE_WORDS (1024 / sizeof(uint64_t))
@@ -585,6 +633,55 @@ static void scribble(int fd, void *shared)
 	}
 	/* It may have been written upon: no orderly end. */
 	_exit(0);
+}
+
+static char victims_own[64] = "untouched";
+static const uint64_t known_to_all[2] = {0x0123456789abcdef, 0xfedcba9876543210};
+
+/* A map of its own, then said to be the victim's memory, with a token that the victim has. */
+static void misdirect(int fd, void *unused)
+{
+	static char bytes[64];
+	struct channel tables;
+	char go;
+
+	(void)unused;
+	MUST(riomap(fd, bytes, sizeof(bytes), PROT_READ | PROT_WRITE, 0, 0));
+	kit_put(fd, "m", 1);
+	kit_get(fd, &go, 1);
+	tables = find_tables();
+	for (size_t at = 0; at + 8 <= tables.count; at += 8)
+		if (tables.words[at + 4] == (uint64_t)(uintptr_t)bytes) {
+			tables.words[at] = (tables.words[at] & UINT32_MAX) | (uint64_t)getppid() << 32;
+			tables.words[at + 4] = (uint64_t)(uintptr_t)victims_own;
+			tables.words[at + 5] = (uint64_t)(uintptr_t)known_to_all;
+			memcpy(&tables.words[at + 6], known_to_all, sizeof(known_to_all));
+		}
+	kit_put(fd, "m", 1);
+	kit_get(fd, &go, 1);
+	_exit(0);
+}
+
+/* No kernel keeps a process from writing to itself: we must not be led there. */
+CASE(hostile_owner)
+{
+	char mapped, out[64] = "";
+	int fd, status;
+	pid_t pid = child_start(misdirect, NULL, &fd);
+
+	kit_get(fd, &mapped, 1);
+	CHECK_EQ(riowrite(fd, "mine", 4, 0, 0), 4);
+	kit_put(fd, "g", 1);
+	kit_get(fd, &mapped, 1);
+	if (!by_message()) {
+		CHECK_FAILS(riowrite(fd, "OVERWRITTEN", 12, 0, 0), EPERM);
+		CHECK_FAILS(rioread(fd, out, sizeof(out), 0, 0), EPERM);
+	}
+	CHECK_EQ(strcmp(victims_own, "untouched"), 0);
+	kit_put(fd, "g", 1);
+	MUST(waitpid(pid, &status, 0));
+	CHECK_EQ(status, 0);
+	MUST(rclose(fd));
 }
 
 /* Rubbish in the table, changed all the time: errors or bytes, no crash, no hang, no byte of ours changed. */
