@@ -119,6 +119,8 @@ static int get_rdma(const struct conn *c, int name, void *value, socklen_t *size
 		*size = o->route_size;
 		return 0;
 	}
+	if (!value)
+		return -EFAULT;
 	if (*size < sizeof number)
 		return -EINVAL;
 	number = numbers[name];
