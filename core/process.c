@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <linux/memfd.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -129,9 +130,17 @@ void process_exit(void)
 	}
 }
 
+#define WARNED \
+	"RSOCKET_WARNED" /* in the environment: this program's ancestor told already what is wrong with the settings */
+
+static bool complained;
+
 static void warn(const char *sentence)
 {
+	if (getenv(WARNED))
+		return;
 	log_at(LOG_WARN, "%s", sentence);
+	complained = true;
 }
 
 void process_init(void)
@@ -144,6 +153,8 @@ void process_init(void)
 	}
 	renew();
 	settings_load(warn);
+	if (complained)
+		setenv(WARNED, "1", 1);
 	stats_init();
 	trace_init();
 }
