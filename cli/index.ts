@@ -13,3 +13,4 @@ export {run, type RunSubprocess, type ToolkitOptions} from './control/library/ru
 export {stats} from './control/library/statistics.js';
 export {config, type ConfigOptions} from './control/library/configuration.js';
 export {check} from './control/library/checks.js';
+export * as rsocket from './control/rsocket/rsocket.js';
