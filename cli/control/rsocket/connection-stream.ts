@@ -86,6 +86,7 @@ export class ConnectionStream extends Duplex {
 	}
 
 	override _destroy(error: Error | null, done: Done): void {
+		const isBegun = this.connection !== undefined || this.cancelConnect !== undefined;
 		this.connecting = false;
 		this.idle.clear();
 		this.cancelConnect?.();
@@ -93,10 +94,16 @@ export class ConnectionStream extends Duplex {
 		this.connection?.close({reset: this.resetting});
 		this.connection = undefined;
 		done(error);
-		// Behind the 'error' that was put off likewise.
-		process.nextTick(() => {
+		const tell = () => {
 			this.emit('close', error !== null);
-		});
+		};
+
+		// Behind the 'error' that is put off likewise; and, as with Node, behind whatever waits for that.
+		if (isBegun) {
+			setImmediate(tell);
+		} else {
+			process.nextTick(tell);
+		}
 	}
 
 	/** The stream owns the connected rsocket `id` from now on. */

@@ -128,6 +128,9 @@ export class Connection implements Watched {
 			}
 		} finally {
 			this.#receiving = false;
+			if (this.#wanted && this.#mayRead && !this.#closed) {
+				this.#engine.schedule(this, this.#referenced);
+			}
 		}
 	}
 
@@ -136,10 +139,13 @@ export class Connection implements Watched {
 		if (typeof bytes !== 'number') {
 			this.#count(bytes.length);
 			this.bytesRead += bytes.length;
-			// Whoever is called may call `read`.
+			// Whoever is called may call `read`; or throw, which is no reason to stop.
 			this.#wanted = false;
-			if (this.receiver.onBytes(bytes)) {
-				this.#wanted = true;
+			let wantsMore = true;
+			try {
+				wantsMore = this.receiver.onBytes(bytes);
+			} finally {
+				this.#wanted ||= wantsMore;
 			}
 		} else if (bytes === -EAGAIN) {
 			this.#mayRead = false;
@@ -156,8 +162,7 @@ export class Connection implements Watched {
 	}
 
 	#send(): void {
-		const write = this.#write;
-		while (write && write === this.#write && !this.#closed) {
+		for (let write = this.#write; write && !this.#closed; write = this.#write) {
 			skipWritten(write);
 			if (write.first === write.chunks.length) {
 				this.#write = undefined;
@@ -165,7 +170,12 @@ export class Connection implements Watched {
 				return;
 			}
 
-			if (!this.#mayWrite || !this.#hasShare()) {
+			if (!this.#mayWrite) {
+				return;
+			}
+
+			if (!this.#hasShare()) {
+				this.#engine.schedule(this, true);
 				return;
 			}
 
@@ -199,12 +209,7 @@ export class Connection implements Watched {
 
 	/** If not, it goes on in the next turn. */
 	#hasShare(): boolean {
-		if (this.#turn !== this.#engine.turn || this.#spent < share) {
-			return true;
-		}
-
-		this.#engine.schedule(this, this.#referenced || this.#write !== undefined);
-		return false;
+		return this.#turn !== this.#engine.turn || this.#spent < share;
 	}
 
 	/** As with Node's sockets: who reads keeps the process going unless unreferenced, and who writes does in any case. */

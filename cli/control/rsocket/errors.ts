@@ -22,7 +22,7 @@ export function codedError(code: string, message: string, Type: ErrorConstructor
 /** None of several addresses answered. */
 export function joinErrors(errors: readonly SocketError[]): SocketError {
 	const [first] = errors;
-	return errors.length === 1 ? first! : Object.assign(new AggregateError(errors), {code: first?.code ?? 'UNKNOWN'});
+	return errors.length === 1 ? first! : Object.assign(new AggregateError(errors, 'No address answered'), {code: first?.code ?? 'UNKNOWN'});
 }
 
 /** As a number; throws Node's RangeError for what is none. */
@@ -32,5 +32,5 @@ export function checkPort(port: unknown): number {
 		return number;
 	}
 
-	throw codedError('ERR_SOCKET_BAD_PORT', `Port should be >= 0 and < 65536. Received ${String(port)}.`, RangeError as ErrorConstructor);
+	throw codedError('ERR_SOCKET_BAD_PORT', `Port should be >= 0 and < 65536. Received ${String(port)}.`, RangeError);
 }

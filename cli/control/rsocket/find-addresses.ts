@@ -18,6 +18,7 @@ export function findAddresses({host, family = 0, hints = 0, lookup = dnsLookup}:
 		return;
 	}
 
+	// eslint-disable-next-line n/prefer-promises/dns -- the caller's own may be given instead
 	lookup(host, {family, hints, all: true}, (error, found, foundFamily) => {
 		const all = Array.isArray(found) ? found : [{address: found, family: foundFamily ?? isIP(found)}];
 		done(error ?? undefined, error ? [] : all.map(one => ({address: one.address, family: one.family === 6 ? 6 : 4})));

@@ -13,38 +13,14 @@ const acceptMax = 64;
 const retryDelay = 50;
 
 export class Listener implements Watched {
-	/** On the first of `addresses` whose family this host has; or why on none. */
-	static open(addresses: readonly Address[], {port, backlog, ipv6Only}: {readonly port: number; readonly backlog: number; readonly ipv6Only: boolean}): Listener | SocketError {
-		const {calls} = getEngine();
-		let errno = -EAFNOSUPPORT;
-		let failed: Address | undefined;
-		for (const {address, family} of addresses) {
-			const id = calls.create(family);
-			errno = id < 0 ? id : calls.bind(id, address, port, ipv6Only && family === 6) || calls.listen(id, backlog);
-			if (errno === 0) {
-				return new Listener(id);
-			}
-
-			failed = {address, family};
-			if (id >= 0) {
-				calls.close(id, false);
-			}
-
-			if (errno !== -EAFNOSUPPORT && errno !== -EADDRNOTAVAIL && errno !== -EINVAL) {
-				break;
-			}
-		}
-
-		return systemError(errno, 'listen', failed && {address: failed.address, port});
-	}
-
 	readonly #engine = getEngine();
 	readonly #resource = new AsyncResource('RSOCKETSERVER');
-	#onAccepted: (id: number) => void = () => {}; // eslint-disable-line @typescript-eslint/no-empty-function -- until start
+	#onAccepted: ((id: number) => void) | undefined;
 	#referenced = true;
 	#closed = false;
 
-	private constructor(readonly id: number) {
+	/** Owns the listening rsocket `id`. */
+	constructor(readonly id: number) {
 		this.#engine.hold();
 		this.#engine.watch(id, this);
 	}
@@ -52,6 +28,10 @@ export class Listener implements Watched {
 	get name(): SocketName | undefined {
 		const name = this.#engine.calls.name(this.id, false);
 		return typeof name === 'object' ? name : undefined;
+	}
+
+	get referenced(): boolean {
+		return this.#referenced;
 	}
 
 	set referenced(referenced: boolean) {
@@ -92,7 +72,7 @@ export class Listener implements Watched {
 
 			const id = this.#engine.calls.accept(this.id);
 			if (id >= 0) {
-				this.#resource.runInAsyncScope(this.#onAccepted, undefined, id);
+				this.#resource.runInAsyncScope(() => this.#onAccepted?.(id));
 			} else if ([EMFILE, ENFILE, ENOBUFS, ENOMEM].includes(-id)) {
 				// Nothing reports when there is one again.
 				setTimeout(() => {
@@ -105,4 +85,29 @@ export class Listener implements Watched {
 			// Others are of a connection that is gone.
 		}
 	}
+}
+
+/** Listens on the first of `addresses` whose family this host has; or why on none. */
+export function openListener(addresses: readonly Address[], {port, backlog, ipv6Only}: {readonly port: number; readonly backlog: number; readonly ipv6Only: boolean}): Listener | SocketError {
+	const {calls} = getEngine();
+	let errno = -EAFNOSUPPORT;
+	let failed: Address | undefined;
+	for (const {address, family} of addresses) {
+		const id = calls.create(family);
+		errno = id < 0 ? id : calls.bind(id, address, port, ipv6Only && family === 6) || calls.listen(id, backlog);
+		if (errno === 0) {
+			return new Listener(id);
+		}
+
+		failed = {address, family};
+		if (id >= 0) {
+			calls.close(id, false);
+		}
+
+		if (errno !== -EAFNOSUPPORT && errno !== -EADDRNOTAVAIL && errno !== -EINVAL) {
+			break;
+		}
+	}
+
+	return systemError(errno, 'listen', failed && {address: failed.address, port});
 }

@@ -57,17 +57,17 @@ export type ListenOptions = {
 	readonly signal?: AbortSignal | undefined;
 };
 
-export type ConnectArguments =
-	| [options: ConnectOptions, listener?: (() => void) | undefined]
-	| [port: number, listener?: (() => void) | undefined]
-	| [port: number, host: string, listener?: (() => void) | undefined];
+export type ConnectArguments
+	= | [options: ConnectOptions, listener?: (() => void) | undefined]
+		| [port: number, listener?: (() => void) | undefined]
+		| [port: number, host: string, listener?: (() => void) | undefined];
 
-export type ListenArguments =
-	| [listener?: (() => void) | undefined]
-	| [options: ListenOptions, listener?: (() => void) | undefined]
-	| [port: number, listener?: (() => void) | undefined]
-	| [port: number, host: string, listener?: (() => void) | undefined]
-	| [port: number, host: string | undefined, backlog: number, listener?: (() => void) | undefined];
+export type ListenArguments
+	= | [listener?: (() => void) | undefined]
+		| [options: ListenOptions, listener?: (() => void) | undefined]
+		| [port: number, listener?: (() => void) | undefined]
+		| [port: number, host: string, listener?: (() => void) | undefined]
+		| [port: number, host: string | undefined, backlog: number, listener?: (() => void) | undefined];
 
 type Normal<Options> = {readonly options: Options; readonly listener: (() => void) | undefined};
 

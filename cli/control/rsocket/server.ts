@@ -5,7 +5,7 @@ import {type SocketName} from '../../native.js';
 import {getEngine} from './engine.js';
 import {codedError} from './errors.js';
 import {findAddresses} from './find-addresses.js';
-import {Listener} from './listener.js';
+import {Listener, openListener} from './listener.js';
 import {normalizeListen, type ListenArguments, type ServerOptions} from './options.js';
 import {adopt, Socket} from './socket.js';
 
@@ -28,7 +28,7 @@ const server = rsocket.createServer(socket => socket.pipe(socket));
 server.listen(7000, '127.0.0.1', () => console.log(server.address()));
 ```
 */
-export class Server extends EventEmitter {
+export class Server extends EventEmitter { // eslint-disable-line unicorn/prefer-event-target -- as net.Server is
 	/** More connections than that are closed at once, and are a `drop` event each. */
 	maxConnections: number | undefined;
 	readonly #options: ServerOptions;
@@ -54,7 +54,7 @@ export class Server extends EventEmitter {
 	listen(...args: ListenArguments): this {
 		const {options, listener} = normalizeListen(args);
 		const {port, host, backlog = 511, ipv6Only = false, signal} = options;
-		if (this.#listener || this.#starting) {
+		if (this.listening || this.#starting) {
 			throw codedError('ERR_SERVER_ALREADY_LISTEN', 'Listen method has been called more than once without closing.');
 		}
 
@@ -134,9 +134,9 @@ export class Server extends EventEmitter {
 		}
 	}
 
-	#start(...[addresses, where]: Parameters<typeof Listener.open>): void {
+	#start(...[addresses, where]: Parameters<typeof openListener>): void {
 		this.#starting = false;
-		const opened = Listener.open(addresses, where);
+		const opened = openListener(addresses, where);
 		if (!(opened instanceof Listener)) {
 			this.#fail(opened);
 			return;
