@@ -1,9 +1,7 @@
 /** `rscheck app` */
 import process from 'node:process';
-import {judgeProgram, verdicts, type Judgement} from '../../control/check/judge-program.js';
-import {ownSystem} from '../../control/check/own-system.js';
-import {findProgram} from '../../control/find-program.js';
-import {toRaw} from '../../control/raw.js';
+import {checkProgram} from '../../control/check/check-program.js';
+import {verdicts, type Judgement} from '../../control/check/judge-program.js';
 import {type Paint} from '../../control/tool/paint.js';
 import {defineCommand} from '../../control/tool/tool.js';
 
@@ -24,8 +22,7 @@ export const appCommand = defineCommand({
 	json: '{program, interpreters[], verdict, linkage, libraries[], calls: {mapped[], kernel[], unseen[], unknown[], percentage}, findings[]: {code, verdict, text, remedy}}',
 	exitCodes: [[0, 'It would be accelerated.'], [1, 'It would run plain.'], [2, 'It would misbehave.']],
 	run({program, verbose}, context) {
-		const path = toRaw(context.env['PATH'] ?? process.env['PATH'] ?? '/usr/bin:/bin');
-		const judgement = judgeProgram(findProgram(toRaw(program), path), ownSystem(context.native, path), context.native);
+		const judgement = checkProgram(program, context.env['PATH'] ?? process.env['PATH'] ?? '/usr/bin:/bin', context.native);
 		if (context.isJson) {
 			context.printJson(judgement);
 		} else {

@@ -17,6 +17,12 @@ import {type Changes} from './write-directory.js';
 
 const schemaName = 'config.schema.json';
 
+/** Throws a CliError where something is faulty. */
+export function exportDirectory(directory: Directory, native: Native): ReturnType<typeof directoryToDocument> {
+	refuse(directory.faults, 'What is faulty cannot be exported: mend it first.');
+	return directoryToDocument(directory, native);
+}
+
 export function directoryToDocument({path, values, rules, preload}: Directory, native: Native): ConfigurationJson & {readonly $schema: string} {
 	const parsedRules = rules === undefined ? undefined : parseRulesText(rules, `${path}/${otherFiles.rules}`, native).rules;
 	const entries = preload === undefined ? undefined : parsePreloadConfig(preload, `${path}/${otherFiles.preload}`).entries;
@@ -30,7 +36,11 @@ export function directoryToDocument({path, values, rules, preload}: Directory, n
 
 /** Reads and checks `file` (`-`: standard input); throws a CliError with every fault. */
 export function readDocument(file: string, native: Native): ConfigurationJson {
-	const text = readInput(file);
+	return parseDocument(readInput(file), file, native);
+}
+
+/** The same of text; `file` is what faults name. */
+export function parseDocument(text: string, file: string, native: Native): ConfigurationJson {
 	const parsed = parseJson(text, file);
 	const checked = 'fault' in parsed ? {faults: [parsed.fault]} : checkConfiguration(parsed.value, {text, file}, native);
 	if ('faults' in checked) {

@@ -1,5 +1,6 @@
 /** What rsstat(1) shows, as values. */
 import {loadNative} from '../../native.js';
+import {explainConnections, type ExplainedConnection} from '../stat/explain-connections.js';
 import {readFileTraces, requireProcessTraces, type EventLog} from '../stat/find-trace.js';
 import {summarize, type Summary} from '../stat/summarize.js';
 import {takeSnapshot, type LiveConnection, type Snapshot} from '../stat/take-snapshot.js';
@@ -17,6 +18,19 @@ export const stats = {
 
 	summary(snapshot: Snapshot = stats.snapshot()): Summary {
 		return summarize(snapshot);
+	},
+
+	/**
+	The whole story of a connection (`PID:FD`, or an address of either end) from both ends. Throws a CliError where there is none.
+
+	@example
+	```
+	const [story] = await stats.why('127.0.0.1:6379');
+	console.log(story?.end.connection.reason, story?.remedy);
+	```
+	*/
+	async why(connection: string): Promise<ExplainedConnection[]> {
+		return explainConnections(connection, loadNative());
 	},
 
 	/** The last events of a living process (a pid), or from a trace file or a core (a path). Throws a CliError where there are none. */
