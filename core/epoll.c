@@ -711,6 +711,7 @@ static int sift(struct epset *set, struct epoll_event *events, int n)
 		uint64_t data = events[i].data.u64;
 		uint32_t index = data & INDEX_MAX;
 		struct reg *r;
+		uint32_t news = events[i].events;
 
 		if ((data & ~(uint64_t)INDEX_MAX) != set->tag) {
 			events[kept++] = events[i];
@@ -734,8 +735,11 @@ static int sift(struct epset *set, struct epoll_event *events, int n)
 			events[kept++].data = r->data;
 			continue;
 		}
-		conn_note_kernel(r->conn, (int)events[i].events);
-		if ((events[i].events & ~r->ended) || !(r->events & EPOLLET))
+		conn_note_kernel(r->conn, (int)news);
+		/* Where the ring carries it, TCP is readable by its end alone, which has a bit of its own. */
+		if ((news & END_EVENTS) && conn_recv_stage(r->conn) == STAGE_RING)
+			news &= ~(uint32_t)(EPOLLIN | EPOLLRDNORM);
+		if ((news & ~r->ended) || !(r->events & EPOLLET))
 			queue(r);
 	}
 	return kept;
