@@ -35,6 +35,10 @@ const bufferedMax = 64 * 1024 * 1024;
 async function measure(stage: Stage, ...options: readonly string[]): Promise<Outcome> {
 	const output = await stage.output(['iperf3', '-c', '127.0.0.1', '-p', String(stage.port), '-J', ...options]);
 	const {end, error} = JSON.parse(output) as Report;
+	if (error !== undefined) {
+		throw new Error(`iperf3 ${options.join(' ')}: ${error}`);
+	}
+
 	const [sent, received] = [end.sum_sent.bytes, end.sum_received.bytes];
-	return {error, streams: end.streams.length, arrived: received > 0 && received <= sent && received + bufferedMax > sent};
+	return {streams: end.streams.length, arrived: received > 0 && received <= sent && received + bufferedMax > sent};
 }

@@ -1,5 +1,6 @@
 /** PostgreSQL: a process per connection, forked after accept, with latches woken by signals. */
 import {chmodSync, readdirSync} from 'node:fs';
+import {setTimeout} from 'node:timers/promises';
 import {findAccount} from './kit/account.js';
 import {type Outcome, testApp} from './kit/app.js';
 import {type Account} from './kit/child.js';
@@ -42,6 +43,7 @@ async function useDatabase(stage: Stage, account: Account | undefined): Promise<
 	const target = ['-h', '127.0.0.1', '-p', String(stage.port), '-U', 'postgres', 'postgres'];
 	const bench = async (...more: readonly string[]): Promise<string> => stage.output([tool('pgbench'), ...more, ...target], options);
 	const query = async (text: string): Promise<string> => stage.output([tool('psql'), '-XqAt', '-v', 'ON_ERROR_STOP=0', ...target], {...options, input: text});
+	await startUp(stage);
 	await bench('-i', '-q', '-s', '1');
 	return {
 		selects: transactions(await bench('-S', '-n', '-c', '4', '-j', '2', '-t', '500')),
@@ -61,6 +63,24 @@ async function useDatabase(stage: Stage, account: Account | undefined): Promise<
 		notified: await query('LISTEN news; NOTIFY news, \'hello\'; SELECT 1;').then(text => text.replace(/PID \d+/u, 'PID')),
 		many: (await query(Array.from({length: 500}, (_, i) => `SELECT ${i};`).join('\n'))).split('\n').length,
 	};
+}
+
+/** The server listens before it is ready. */
+async function startUp(stage: Stage): Promise<void> {
+	for (let attempt = 0; ; attempt++) {
+		try {
+			// eslint-disable-next-line no-await-in-loop
+			await stage.output([tool('pg_isready'), '-q', '-h', '127.0.0.1', '-p', String(stage.port)]);
+			return;
+		} catch (error) {
+			if (attempt === 100) {
+				throw error;
+			}
+
+			// eslint-disable-next-line no-await-in-loop
+			await setTimeout(100);
+		}
+	}
 }
 
 /** A statement that the server's own timer, a signal, must end. */
