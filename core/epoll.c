@@ -7,6 +7,8 @@
 #include "kernel.h"
 #include "poll.h"
 #include "process.h"
+#include "promote.h"
+#include "resend.h"
 #include "stream.h"
 
 #include <errno.h>
@@ -38,7 +40,8 @@ struct reg {
 	uint64_t
 		seen_tail; /* the peer's tail and our calls for room when it was last looked at: a bit does not say what it is for */
 	uint32_t seen_room;
-	uint32_t round; /* the last collection that looked at it */
+	uint64_t seen_tcp; /* edges of a direction that is back on TCP: bytes that TCP had received at that look */
+	uint32_t round;    /* the last collection that looked at it */
 	struct reg *conn_next;
 	struct reg *fd_next;
 	struct reg *prev, *next; /* ready queue */
@@ -69,6 +72,10 @@ struct epset {
 };
 
 static struct epset *sets;
+
+/* 1: a connection owes its peer bytes by TCP. Sending them takes the send lock, under which others come for the readiness lock: it waits
+ * until that is free. */
+static uint32_t resends;
 
 /* Whether bits tell us about C; if not, it must be looked at. */
 static bool link_is_ours(const struct conn *c)
@@ -128,6 +135,22 @@ static void note_seen(struct reg *r)
 		return;
 	r->seen_tail = load_acquire(&conn_peer(r->conn)->tail);
 	r->seen_room = load_acquire(&r->conn->shared->room_calls);
+	if ((r->events & EPOLLET) && (r->seen_tail & TAIL_CLOSED))
+		promote_received(conn_fd(r->conn), &r->seen_tcp);
+}
+
+/* Whether the kernel's EVENTS say again what a look at R has seen: a registration that it was told anew about reports what is ready. */
+static bool repeats(struct reg *r, uint32_t events)
+{
+	uint64_t received;
+
+	if (!(r->events & EPOLLET))
+		return false;
+	if (!(events & ~r->ended))
+		return true;
+	return !r->unheard && conn_recv_stage(r->conn) == STAGE_RETURNED &&
+	       !(events & ~(r->ended | (uint32_t)(EPOLLIN | EPOLLRDNORM))) && r->seen_tcp &&
+	       promote_received(conn_fd(r->conn), &received) == 0 && received == r->seen_tcp;
 }
 
 /* What a wake-up of the kernel's would say: data wakes who asked for data, room who asked for room, an end everybody. */
@@ -154,6 +177,8 @@ static uint32_t news_of(struct reg *r)
 /* The peer set C's bit. */
 static void mark_conn(struct conn *c)
 {
+	if (resend_due(c))
+		store_relaxed(&resends, 1);
 	for (struct reg *r = c->regs; r; r = r->conn_next)
 		if (r->tagged && (!(r->events & EPOLLET) || (news_of(r) & r->events)))
 			queue_and_wake(r);
@@ -279,6 +304,8 @@ static uint32_t kernel_mask(const struct reg *r)
 		mask |= r->events & (EPOLLIN | EPOLLRDNORM);
 	if (conn_send_stage(r->conn) != STAGE_RING)
 		mask |= r->events & (EPOLLOUT | EPOLLWRNORM);
+	if (conn_send_stage(r->conn) == STAGE_OWING)
+		mask |= EPOLLOUT;
 	return mask;
 }
 
@@ -674,6 +701,8 @@ static int collect(struct epset *set, struct epoll_event *events, int max)
 			continue;
 		}
 		note_seen(r);
+		if (resend_due(r->conn))
+			store_relaxed(&resends, 1);
 		r->unheard = false;
 		revents = (uint16_t)conn_revents(r->conn, (short)(r->events | EPOLLRDHUP),
 						 load_relaxed(&r->conn->shared->recv_lowat));
@@ -731,7 +760,7 @@ static int sift(struct epset *set, struct epoll_event *events, int n)
 		}
 		if (events[i].events & END_EVENTS)
 			store_relaxed(&r->conn->shared->tcp_event, 1);
-		if ((events[i].events & ~r->ended) || !(r->events & EPOLLET))
+		if (!repeats(r, events[i].events))
 			queue(r);
 	}
 	return kept;
@@ -815,6 +844,14 @@ static bool has_nested(const struct epset *set)
 	return false;
 }
 
+static void resend_all(void)
+{
+	store_relaxed(&resends, 0);
+	critical_enter();
+	resend_each();
+	critical_exit();
+}
+
 int epoll_wait_any(struct epset *set, int epfd, struct epoll_event *events, int max, int64_t timeout_ns,
 		   const sigset_t *mask)
 {
@@ -836,6 +873,13 @@ int epoll_wait_any(struct epset *set, int epfd, struct epoll_event *events, int 
 		bool announced = false;
 		uint32_t pages = 0;
 
+		if (load_relaxed(&resends)) {
+			readiness_drop();
+			critical_exit();
+			resend_all();
+			critical_enter();
+			readiness_take();
+		}
 		if (set->special && set->sleeper.fd <= 0 && set->owner_pid != process_pid())
 			for (uint32_t i = 0; i < set->table_size; i++)
 				if (set->table[i] && set->table[i]->tagged)
@@ -872,7 +916,7 @@ int epoll_wait_any(struct epset *set, int epfd, struct epoll_event *events, int 
 		if (set->special) {
 			announced = true;
 			pages = sleeper_announce(&set->sleeper);
-			if (set->foreign ? foreign_ready(set) : set->queued || any_news()) {
+			if (set->foreign ? foreign_ready(set) : set->queued || any_news() || load_relaxed(&resends)) {
 				sleeper_awake(&set->sleeper, pages, false);
 				continue;
 			}
@@ -917,6 +961,8 @@ int epoll_wait_any(struct epset *set, int epfd, struct epoll_event *events, int 
 	set->users--;
 	readiness_drop();
 	critical_exit();
+	if (__builtin_expect(load_relaxed(&resends), 0))
+		resend_all();
 	return n;
 }
 
