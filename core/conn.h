@@ -28,6 +28,7 @@ enum stage {
 };
 
 #define HOLDERS 4
+#define FOREIGN_REGS 4
 #define HOLDER_PENDING (1u << 31) /* a fork is under way; the low bits are the forking thread */
 
 /* Shared with forked siblings; any of them may die at any instruction. */
@@ -50,6 +51,12 @@ struct conn_shared {
 	uint64_t owed_from;
 	uint64_t owed_end;
 	uint64_t owed_written;
+
+	/* 1: a process changed a registration of it in an epoll set that another one made and keeps the books of: it stays on TCP, for which
+	 * the kernel's books are enough. FOREIGN_REG: whose entries no longer hold, as set's tag and descriptor; 0 free. By CAS; cleared
+	 * by the owner, when it has dropped its own. */
+	uint32_t foreign_epoll;
+	uint64_t foreign_reg[FOREIGN_REGS];
 
 	/* Copies of what the kernel knows, so that the data path need not ask. Stored by whoever changes it, relaxed. */
 	uint32_t nonblock;

@@ -292,6 +292,25 @@ static void reg_free(struct reg *r)
 	free(r);
 }
 
+/* Whether another process took R over: the kernel reports it to the program as that one said. R is gone then. */
+static bool taken_over(struct reg *r)
+{
+	struct conn_shared *s = r->conn->shared;
+	const uint64_t key = r->set->tag | (uint32_t)r->fd;
+
+	if (__builtin_expect(!load_acquire(&s->foreign_epoll), 1))
+		return false;
+	for (int i = 0; i < FOREIGN_REGS; i++) {
+		uint64_t found = key;
+
+		if (compare_swap(&s->foreign_reg[i], &found, 0)) {
+			reg_free(r);
+			return true;
+		}
+	}
+	return false;
+}
+
 /* What the kernel should report for a tagged registration: edges of TCP's part, and always its end. */
 static uint32_t kernel_mask(const struct reg *r)
 {
@@ -631,7 +650,9 @@ static int control_locked(struct epset *set, int epfd, int op, int fd, struct ep
 	struct reg *r = c ? find(set, fd, c) : NULL;
 	int error;
 
-	if (!c || (op != EPOLL_CTL_DEL && !event) || set->closed) {
+	if (r && taken_over(r))
+		r = NULL;
+	if (!c || (!r && load_acquire(&c->shared->foreign_epoll)) || (op != EPOLL_CTL_DEL && !event) || set->closed) {
 		struct epset *inner = fdtab_epset(fd);
 
 		error = kernel_epoll_ctl(epfd, op, fd, event);
@@ -671,10 +692,45 @@ static int control_locked(struct epset *set, int epfd, int op, int fd, struct ep
 	return error;
 }
 
-int epoll_control(struct epset *set, int epfd, int op, int fd, struct epoll_event *event)
+/* SET is another process's, and its table there does not learn of what we do here: the connection goes back to TCP first, where the
+ * kernel's table is all there is to know. */
+static int control_inherited(struct epset *set, struct conn *c, int epfd, int op, int fd, struct epoll_event *event)
 {
+	struct conn_shared *s = c->shared;
+	struct reg *r;
 	int error;
 
+	exchange(&s->foreign_epoll, 1);
+	promote_return(c, REASON_EPOLL_STALE);
+	readiness_take();
+	r = find(set, fd, c);
+	/* What was deleted and sleeps on is not there for the program. */
+	if (r && r->dormant)
+		error = op == EPOLL_CTL_ADD ? kernel_epoll_ctl(epfd, EPOLL_CTL_MOD, fd, event) : -ENOENT;
+	else
+		error = kernel_epoll_ctl(epfd, op, fd, event);
+	if (error == 0 && r)
+		reg_free(r);
+	for (int i = 0; error == 0 && i < FOREIGN_REGS; i++) {
+		uint64_t unused = 0, key = set->tag | (uint32_t)fd;
+
+		if (load_relaxed(&s->foreign_reg[i]) == key || compare_swap(&s->foreign_reg[i], &unused, key))
+			break;
+	}
+	readiness_drop();
+	return error;
+}
+
+int epoll_control(struct epset *set, int epfd, int op, int fd, struct epoll_event *event)
+{
+	struct conn *c;
+	int error;
+
+	if (set->owner_pid != process_pid() && (event || op == EPOLL_CTL_DEL) && (c = conn_get(fd))) {
+		error = control_inherited(set, c, epfd, op, fd, event);
+		conn_put(c);
+		return error;
+	}
 	critical_enter();
 	readiness_take();
 	error = control_locked(set, epfd, op, fd, event);
@@ -700,6 +756,8 @@ static int collect(struct epset *set, struct epoll_event *events, int max)
 			queue(r); /* reported in this round already */
 			continue;
 		}
+		if (taken_over(r))
+			continue;
 		note_seen(r);
 		if (resend_due(r->conn))
 			store_relaxed(&resends, 1);
@@ -750,7 +808,7 @@ static int sift(struct epset *set, struct epoll_event *events, int n)
 			continue;
 		}
 		r = index < set->table_size ? set->table[index] : NULL;
-		if (!r)
+		if (!r || taken_over(r))
 			continue;
 		if (!r->tagged) {
 			r->disabled = true; /* one-shot: the kernel disarmed it */

@@ -238,6 +238,11 @@ static void attempt(struct conn *c)
 		put_off(c);
 		return;
 	}
+	if (load_relaxed(&c->shared->foreign_epoll)) {
+		search_end(c);
+		conn_never(c, REASON_EPOLL_STALE);
+		return;
+	}
 	if (load_relaxed(&forbidden) < 0)
 		store_relaxed(&forbidden, filter_forbids());
 	if (load_relaxed(&forbidden) || load_relaxed(&process_filtered)) {
@@ -349,7 +354,7 @@ void promote_consent(struct conn *c)
 	int error;
 
 	if (load_relaxed(&c->never) || !load_acquire(&conn_peer(c)->attached) || load_relaxed(&c->shared->shut_recv) ||
-	    load_relaxed(&process_filtered) || !conn_sole_holder(c))
+	    load_relaxed(&process_filtered) || load_relaxed(&c->shared->foreign_epoll) || !conn_sole_holder(c))
 		return;
 	if (!compare_swap(&c->shared->recv_stage, &stage, STAGE_MOVING))
 		return;
@@ -394,7 +399,8 @@ bool promote_commit(struct conn *c)
 	uint64_t word = load_acquire(conn_send_word(c)), x;
 
 	if (WORD_STATE(word) != WIRE_CONSENT || load_relaxed(&c->never) || load_relaxed(&c->shared->shut_send) ||
-	    conn_send_stage(c) != STAGE_TCP || load_relaxed(&process_filtered) || !conn_sole_holder(c))
+	    conn_send_stage(c) != STAGE_TCP || load_relaxed(&process_filtered) ||
+	    load_relaxed(&c->shared->foreign_epoll) || !conn_sole_holder(c))
 		return false;
 	exchange(&c->send_gate, 1);
 	if (kernel_calls_under_way(c, &c->kernel_writers) || corked(c) || !established(conn_fd(c)) ||
