@@ -20,13 +20,15 @@
 
 /* Where a direction stands, as our end sees it. Only goes forward, but MOVING falls back to TCP while the peer has not committed. */
 enum stage {
-	STAGE_TCP,      /* kernel calls, blocking ones too */
-	STAGE_MOVING,   /* receive only: consented. No blocking kernel read from here on; TCP until X, then the ring */
-	STAGE_RING,     /* the ring carries it. Receive: everything before X has been read */
+	STAGE_TCP,    /* kernel calls, blocking ones too */
+	STAGE_MOVING, /* receive only: consented. No blocking kernel read from here on; TCP until X, then the ring */
+	STAGE_RING,   /* the ring carries it. Receive: everything before X has been read */
+	STAGE_OWING,  /* send only: back on TCP, which must carry first what it was given back of the ring (resend.h) */
 	STAGE_RETURNED, /* back on TCP for good */
 };
 
 #define HOLDERS 4
+#define FOREIGN_REGS 4
 #define HOLDER_PENDING (1u << 31) /* a fork is under way; the low bits are the forking thread */
 
 /* Shared with forked siblings; any of them may die at any instruction. */
@@ -44,13 +46,25 @@ struct conn_shared {
 	uint64_t send_kernel;         /* bytes written to TCP through us; fetch_add */
 	uint64_t populated;           /* send ring: data offset below which pages exist; by the producer */
 
+	/* What the ring gave back: positions from and to, and the kernel's count of bytes written before any of it. Stored under send_lock
+	 * before HEAD_TAKEN says that they count. */
+	uint64_t owed_from;
+	uint64_t owed_end;
+	uint64_t owed_written;
+
+	/* 1: a process changed a registration of it in an epoll set that another one made and keeps the books of: it stays on TCP, for which
+	 * the kernel's books are enough. FOREIGN_REG: whose entries no longer hold, as set's tag and descriptor; 0 free. By CAS; cleared
+	 * by the owner, when it has dropped its own. */
+	uint32_t foreign_epoll;
+	uint64_t foreign_reg[FOREIGN_REGS];
+
 	/* Copies of what the kernel knows, so that the data path need not ask. Stored by whoever changes it, relaxed. */
 	uint32_t nonblock;
 	uint32_t recv_lowat;
 	uint64_t recv_timeout_ns; /* 0: none */
 	uint64_t send_timeout_ns;
 	uint32_t shut_recv;   /* this end called shutdown(SHUT_RD) */
-	uint32_t shut_send;   /* this end called shutdown(SHUT_WR) */
+	uint32_t shut_send;   /* this end called shutdown(SHUT_WR); 2: TCP's FIN waits for what is owed */
 	uint32_t tcp_event;   /* TCP reported FIN, RST or an error: ask it from now on */
 	uint32_t end_seen;    /* and POLLRDHUP was among it: as a level it says nothing new */
 	uint32_t probed;      /* our probe byte for a dead peer was sent */
@@ -105,6 +119,8 @@ struct conn {
 	size_t channel_size;
 	int side;
 	struct ring send_ring, recv_ring;
+	uint64_t
+		cookie; /* SO_COOKIE: whether a number in another table of descriptors (a vfork child's) is this socket */
 	struct link *link; /* NULL: nobody at the other end, only bytes that a former program left (inherit.c) */
 	uint32_t slot;
 	uint64_t look_again; /* clock_ticks after which a non-blocking miss asks TCP again */
@@ -155,11 +171,14 @@ static inline void conn_put_keep(struct conn *c) /* thread_self.waiting protects
  * holder, ends the connection as TCP would: EOF, or RST when unread bytes remain. Call before the close itself. */
 void conn_close(struct conn *c, int fd);
 
-/* Process exit: ends every connection that nobody else holds, without freeing what other threads may still use. */
-void conn_exit(void);
+/* Process exit: ends every connection that nobody else holds, without freeing what other threads may still use. RUNNING: destructors of
+ * other libraries come after us, and may use them. */
+void conn_exit(bool running);
 /* Around exec: this process lets go of its connections; FAILED: it takes them up again. */
 void conn_exec(bool failed);
 
+/* Whether FD, in the table of descriptors of whoever asks, is C's socket. C is attached. */
+bool conn_is(const struct conn *c, int fd);
 /* Whether this process is the only living holder. */
 bool conn_sole_holder(struct conn *c);
 void conn_hold(struct conn *c, uint32_t pid);
@@ -186,12 +205,20 @@ static inline enum stage conn_recv_stage(const struct conn *c)
 	return (enum stage)load_acquire(&load_relaxed(&c->shared)->recv_stage);
 }
 
+/* Whether what we send is for us to carry, or to hold back. */
+static inline bool conn_sends(const struct conn *c)
+{
+	enum stage s = conn_send_stage(c);
+
+	return s == STAGE_RING || s == STAGE_OWING;
+}
+
 /* Whether a wait for this connection must look at more than the kernel's socket. */
 static inline bool conn_special(const struct conn *c)
 {
-	enum stage s = conn_send_stage(c), r = conn_recv_stage(c);
+	enum stage r = conn_recv_stage(c);
 
-	return s == STAGE_RING || r == STAGE_MOVING || r == STAGE_RING || load_relaxed(&c->errors);
+	return conn_sends(c) || r == STAGE_MOVING || r == STAGE_RING || load_relaxed(&c->errors);
 }
 
 /* The direction words of the channel. */

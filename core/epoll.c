@@ -9,6 +9,8 @@
 #include "placement.h"
 #include "poll.h"
 #include "process.h"
+#include "promote.h"
+#include "resend.h"
 #include "stream.h"
 
 #include <errno.h>
@@ -40,7 +42,8 @@ struct reg {
 	uint64_t
 		seen_tail; /* the peer's tail and our calls for room when it was last looked at: a bit does not say what it is for */
 	uint32_t seen_room;
-	uint32_t round; /* the last collection that looked at it */
+	uint64_t seen_tcp; /* edges of a direction that is back on TCP: bytes that TCP had received at that look */
+	uint32_t round;    /* the last collection that looked at it */
 	struct reg *conn_next;
 	struct reg *fd_next;
 	struct reg *prev, *next; /* ready queue */
@@ -71,6 +74,10 @@ struct epset {
 };
 
 static struct epset *sets;
+
+/* 1: a connection owes its peer bytes by TCP. Sending them takes the send lock, under which others come for the readiness lock: it waits
+ * until that is free. */
+static uint32_t resends;
 
 /* Whether bits tell us about C; if not, it must be looked at. */
 static bool link_is_ours(const struct conn *c)
@@ -130,6 +137,22 @@ static void note_seen(struct reg *r)
 		return;
 	r->seen_tail = load_acquire(&conn_peer(r->conn)->tail);
 	r->seen_room = load_acquire(&r->conn->shared->room_calls);
+	if ((r->events & EPOLLET) && (r->seen_tail & TAIL_CLOSED))
+		promote_received(conn_fd(r->conn), &r->seen_tcp);
+}
+
+/* Whether the kernel's EVENTS say again what a look at R has seen: a registration that it was told anew about reports what is ready. */
+static bool repeats(struct reg *r, uint32_t events)
+{
+	uint64_t received;
+
+	if (!(r->events & EPOLLET))
+		return false;
+	if (!(events & ~r->ended))
+		return true;
+	return !r->unheard && conn_recv_stage(r->conn) == STAGE_RETURNED &&
+	       !(events & ~(r->ended | (uint32_t)(EPOLLIN | EPOLLRDNORM))) && r->seen_tcp &&
+	       promote_received(conn_fd(r->conn), &received) == 0 && received == r->seen_tcp;
 }
 
 /* What a wake-up of the kernel's would say: data wakes who asked for data, room who asked for room, an end everybody. */
@@ -156,6 +179,8 @@ static uint32_t news_of(struct reg *r)
 /* The peer set C's bit. */
 static void mark_conn(struct conn *c)
 {
+	if (resend_due(c))
+		store_relaxed(&resends, 1);
 	for (struct reg *r = c->regs; r; r = r->conn_next)
 		if (r->tagged && (!(r->events & EPOLLET) || (news_of(r) & r->events)))
 			queue_and_wake(r);
@@ -269,6 +294,25 @@ static void reg_free(struct reg *r)
 	free(r);
 }
 
+/* Whether another process took R over: the kernel reports it to the program as that one said. R is gone then. */
+static bool taken_over(struct reg *r)
+{
+	struct conn_shared *s = r->conn->shared;
+	const uint64_t key = r->set->tag | (uint32_t)r->fd;
+
+	if (__builtin_expect(!load_acquire(&s->foreign_epoll), 1))
+		return false;
+	for (int i = 0; i < FOREIGN_REGS; i++) {
+		uint64_t found = key;
+
+		if (compare_swap(&s->foreign_reg[i], &found, 0)) {
+			reg_free(r);
+			return true;
+		}
+	}
+	return false;
+}
+
 /* What the kernel should report for a tagged registration: edges of TCP's part, and always its end. */
 static uint32_t kernel_mask(const struct reg *r)
 {
@@ -281,6 +325,8 @@ static uint32_t kernel_mask(const struct reg *r)
 	mask |= conn_recv_stage(r->conn) != STAGE_RING ? r->events & (EPOLLIN | EPOLLRDNORM) : (uint32_t)EPOLLIN;
 	if (conn_send_stage(r->conn) != STAGE_RING)
 		mask |= r->events & (EPOLLOUT | EPOLLWRNORM);
+	if (conn_send_stage(r->conn) == STAGE_OWING)
+		mask |= EPOLLOUT;
 	return mask;
 }
 
@@ -606,7 +652,9 @@ static int control_locked(struct epset *set, int epfd, int op, int fd, struct ep
 	struct reg *r = c ? find(set, fd, c) : NULL;
 	int error;
 
-	if (!c || (op != EPOLL_CTL_DEL && !event) || set->closed) {
+	if (r && taken_over(r))
+		r = NULL;
+	if (!c || (!r && load_acquire(&c->shared->foreign_epoll)) || (op != EPOLL_CTL_DEL && !event) || set->closed) {
 		struct epset *inner = fdtab_epset(fd);
 
 		error = kernel_epoll_ctl(epfd, op, fd, event);
@@ -646,10 +694,45 @@ static int control_locked(struct epset *set, int epfd, int op, int fd, struct ep
 	return error;
 }
 
-int epoll_control(struct epset *set, int epfd, int op, int fd, struct epoll_event *event)
+/* SET is another process's, and its table there does not learn of what we do here: the connection goes back to TCP first, where the
+ * kernel's table is all there is to know. */
+static int control_inherited(struct epset *set, struct conn *c, int epfd, int op, int fd, struct epoll_event *event)
 {
+	struct conn_shared *s = c->shared;
+	struct reg *r;
 	int error;
 
+	exchange(&s->foreign_epoll, 1);
+	promote_return(c, REASON_EPOLL_STALE);
+	readiness_take();
+	r = find(set, fd, c);
+	/* What was deleted and sleeps on is not there for the program. */
+	if (r && r->dormant)
+		error = op == EPOLL_CTL_ADD ? kernel_epoll_ctl(epfd, EPOLL_CTL_MOD, fd, event) : -ENOENT;
+	else
+		error = kernel_epoll_ctl(epfd, op, fd, event);
+	if (error == 0 && r)
+		reg_free(r);
+	for (int i = 0; error == 0 && i < FOREIGN_REGS; i++) {
+		uint64_t unused = 0, key = set->tag | (uint32_t)fd;
+
+		if (load_relaxed(&s->foreign_reg[i]) == key || compare_swap(&s->foreign_reg[i], &unused, key))
+			break;
+	}
+	readiness_drop();
+	return error;
+}
+
+int epoll_control(struct epset *set, int epfd, int op, int fd, struct epoll_event *event)
+{
+	struct conn *c;
+	int error;
+
+	if (set->owner_pid != process_pid() && (event || op == EPOLL_CTL_DEL) && (c = conn_get(fd))) {
+		error = control_inherited(set, c, epfd, op, fd, event);
+		conn_put(c);
+		return error;
+	}
 	critical_enter();
 	readiness_take();
 	error = control_locked(set, epfd, op, fd, event);
@@ -675,7 +758,11 @@ static int collect(struct epset *set, struct epoll_event *events, int max)
 			queue(r); /* reported in this round already */
 			continue;
 		}
+		if (taken_over(r))
+			continue;
 		note_seen(r);
+		if (resend_due(r->conn))
+			store_relaxed(&resends, 1);
 		r->unheard = false;
 		revents = (uint16_t)conn_revents(r->conn, (short)(r->events | EPOLLRDHUP),
 						 load_relaxed(&r->conn->shared->recv_lowat));
@@ -727,7 +814,7 @@ static int sift(struct epset *set, struct epoll_event *events, int n)
 			continue;
 		}
 		r = index < set->table_size ? set->table[index] : NULL;
-		if (!r)
+		if (!r || taken_over(r))
 			continue;
 		if (!r->tagged) {
 			r->disabled = true; /* one-shot: the kernel disarmed it */
@@ -739,7 +826,7 @@ static int sift(struct epset *set, struct epoll_event *events, int n)
 		/* Where the ring carries it, TCP is readable by its end alone, which has a bit of its own. */
 		if ((news & END_EVENTS) && conn_recv_stage(r->conn) == STAGE_RING)
 			news &= ~(uint32_t)(EPOLLIN | EPOLLRDNORM);
-		if ((news & ~r->ended) || !(r->events & EPOLLET))
+		if (!repeats(r, news))
 			queue(r);
 	}
 	return kept;
@@ -823,6 +910,14 @@ static bool has_nested(const struct epset *set)
 	return false;
 }
 
+static void resend_all(void)
+{
+	store_relaxed(&resends, 0);
+	critical_enter();
+	resend_each();
+	critical_exit();
+}
+
 int epoll_wait_any(struct epset *set, int epfd, struct epoll_event *events, int max, int64_t timeout_ns,
 		   const sigset_t *mask)
 {
@@ -844,6 +939,13 @@ int epoll_wait_any(struct epset *set, int epfd, struct epoll_event *events, int 
 		bool announced = false;
 		uint32_t pages = 0;
 
+		if (load_relaxed(&resends)) {
+			readiness_drop();
+			critical_exit();
+			resend_all();
+			critical_enter();
+			readiness_take();
+		}
 		if (set->special && set->sleeper.fd <= 0 && set->owner_pid != process_pid())
 			for (uint32_t i = 0; i < set->table_size; i++)
 				if (set->table[i] && set->table[i]->tagged)
@@ -892,7 +994,7 @@ int epoll_wait_any(struct epset *set, int epfd, struct epoll_event *events, int 
 		if (set->special) {
 			announced = true;
 			pages = sleeper_announce(&set->sleeper);
-			if (set->foreign ? foreign_ready(set) : set->queued || any_news()) {
+			if (set->foreign ? foreign_ready(set) : set->queued || any_news() || load_relaxed(&resends)) {
 				sleeper_awake(&set->sleeper, pages, false);
 				continue;
 			}
@@ -937,6 +1039,8 @@ int epoll_wait_any(struct epset *set, int epfd, struct epoll_event *events, int 
 	set->users--;
 	readiness_drop();
 	critical_exit();
+	if (__builtin_expect(load_relaxed(&resends), 0))
+		resend_all();
 	return n;
 }
 

@@ -10,6 +10,7 @@
 #include "kernel.h"
 #include "placement.h"
 #include "process.h"
+#include "resend.h"
 #include "stream.h"
 
 #include <errno.h>
@@ -95,7 +96,7 @@ short conn_stream_revents(struct conn *c, short events, size_t lowat)
 		    (room > 0 && load_acquire(&conn_peer(c)->hungry))) {
 			revents |= out;
 		}
-	} else {
+	} else if (send != STAGE_OWING || (kernel & (POLLERR | POLLHUP))) {
 		revents |= kernel & out;
 	}
 	return revents & (events | POLLERR | POLLHUP);
@@ -119,6 +120,8 @@ short conn_kernel_events(struct conn *c, short events)
 		mask |= POLLIN; /* nothing may come there, but what does must be heard */
 	if (conn_send_stage(c) != STAGE_RING)
 		mask |= events & (POLLOUT | POLLWRNORM);
+	if (conn_send_stage(c) == STAGE_OWING)
+		mask |= POLLOUT; /* whoever waits sends what is owed */
 	/* The end of a half-closed connection was seen: as a level it would wake us for ever. */
 	if (!load_relaxed(&c->shared->end_seen))
 		mask |= POLLRDHUP;
@@ -225,6 +228,7 @@ static int wait_sleep(struct conn *c, int fd, short events, size_t lowat, uint64
 	} else {
 		left_ns = NAP_NS;
 	}
+	resend_look(c);
 	if (conn_stream_revents(c, events, lowat)) {
 		if (bell)
 			sleeper_awake(&self->sleeper, pages, false);
@@ -413,6 +417,7 @@ static int poll_look(const struct pollfd *fds, struct pollfd *kernel, nfds_t cou
 		}
 		if (announce && c->link)
 			conn_interest(c, sleeper_bell(&thread_self.sleeper, c->link->own, false));
+		resend_look(c);
 		kernel[i].revents = conn_revents(c, fds[i].events, load_relaxed(&c->shared->recv_lowat));
 		kernel[i].events = conn_kernel_events(c, fds[i].events);
 		if (kernel[i].revents)

@@ -121,13 +121,23 @@ void process_notice_fork(void)
 	thread_self.critical = depth;
 }
 
-void process_exit(void)
+static void end(bool running)
 {
 	store_relaxed(&process_exiting, true);
 	if (process_is_us()) {
-		conn_exit();
+		conn_exit(running);
 		dgram_exit();
 	}
+}
+
+void process_exit(void)
+{
+	end(true);
+}
+
+void process_end(void)
+{
+	end(false);
 }
 
 #define WARNED \

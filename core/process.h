@@ -42,8 +42,9 @@ void process_fork_child(void);
 /* After a fork whose handlers could not know: the child's pid. */
 void process_child_known(uint32_t child);
 
-/* At exit: connections end as the kernel would end them. */
+/* Connections end as the kernel would end them: at exit, when other libraries' destructors may still use them, and at _exit. */
 void process_exit(void);
+void process_end(void);
 extern bool process_exiting;
 
 /* A system-call filter was installed or inherited: no further promotions, no system call that the program would not make. */

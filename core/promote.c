@@ -11,6 +11,7 @@
 #include "log.h"
 #include "process.h"
 #include "rendezvous.h"
+#include "resend.h"
 #include "sockopt.h"
 #include "trace.h"
 
@@ -46,6 +47,24 @@ int promote_written(int fd, uint64_t *position)
 	return 0;
 }
 
+/* A received FIN counts one. */
+static bool counts_fin(const struct tcp_info *info)
+{
+	return info->tcpi_state == TCP_STATE_CLOSE_WAIT || info->tcpi_state == TCP_STATE_LAST_ACK ||
+	       info->tcpi_state == TCP_STATE_CLOSING;
+}
+
+int promote_received(int fd, uint64_t *position)
+{
+	struct tcp_info info;
+	int error = tcp_info(fd, &info);
+
+	if (error < 0)
+		return error;
+	*position = info.tcpi_bytes_received - counts_fin(&info);
+	return 0;
+}
+
 int promote_read(int fd, uint64_t *position)
 {
 	struct tcp_info before, after;
@@ -61,11 +80,7 @@ int promote_read(int fd, uint64_t *position)
 		if (error < 0)
 			return error;
 		if (before.tcpi_bytes_received == after.tcpi_bytes_received && before.tcpi_state == after.tcpi_state) {
-			/* A received FIN counts one. */
-			bool fin = after.tcpi_state == TCP_STATE_CLOSE_WAIT || after.tcpi_state == TCP_STATE_LAST_ACK ||
-				   after.tcpi_state == TCP_STATE_CLOSING;
-
-			*position = after.tcpi_bytes_received - (uint64_t)waiting - fin;
+			*position = after.tcpi_bytes_received - (uint64_t)waiting - counts_fin(&after);
 			return 0;
 		}
 	}
@@ -170,6 +185,8 @@ static void attach(struct conn *c, int side, const struct meeting *m)
 	store_relaxed(&s->send_timeout_ns, timeout_ns(conn_fd(c), SO_SNDTIMEO));
 	kernel_getsockopt(conn_fd(c), SOL_SOCKET, SO_RCVLOWAT, &lowat, &size);
 	store_relaxed(&s->recv_lowat, lowat < 1 ? 1u : (uint32_t)lowat);
+	size = sizeof c->cookie;
+	kernel_getsockopt(conn_fd(c), SOL_SOCKET, SO_COOKIE, &c->cookie, &size);
 	c->channel = m->channel;
 	c->channel_size = m->channel_size;
 	c->side = side;
@@ -250,6 +267,11 @@ static void attempt(struct conn *c)
 	if (!conn_sole_holder(c)) {
 		promote_reason(c, REASON_SHARED);
 		put_off(c);
+		return;
+	}
+	if (load_relaxed(&c->shared->foreign_epoll)) {
+		search_end(c);
+		conn_never(c, REASON_EPOLL_STALE);
 		return;
 	}
 	if (load_relaxed(&forbidden) < 0)
@@ -386,7 +408,7 @@ void promote_consent(struct conn *c)
 	int error;
 
 	if (load_relaxed(&c->never) || !attached || load_relaxed(&c->shared->shut_recv) ||
-	    load_relaxed(&process_filtered) || !conn_sole_holder(c))
+	    load_relaxed(&process_filtered) || load_relaxed(&c->shared->foreign_epoll) || !conn_sole_holder(c))
 		return;
 	if (attached == WIRE_STAYING) {
 		conn_never(c, REASON_PEER_STAYS);
@@ -435,7 +457,8 @@ bool promote_commit(struct conn *c)
 	uint64_t word = load_acquire(conn_send_word(c)), x;
 
 	if (WORD_STATE(word) != WIRE_CONSENT || load_relaxed(&c->never) || load_relaxed(&c->shared->shut_send) ||
-	    conn_send_stage(c) != STAGE_TCP || load_relaxed(&process_filtered) || !conn_sole_holder(c))
+	    conn_send_stage(c) != STAGE_TCP || load_relaxed(&process_filtered) ||
+	    load_relaxed(&c->shared->foreign_epoll) || !conn_sole_holder(c))
 		return false;
 	exchange(&c->send_gate, 1);
 	if (kernel_calls_under_way(c, &c->kernel_writers) || corked(c) || !established(conn_fd(c)) ||
@@ -490,24 +513,57 @@ void promote_return_send(struct conn *c, enum reason reason)
 	conn_never(c, reason);
 	if (conn_send_stage(c) != STAGE_RING)
 		return;
-	ring_end(&c->send_ring, TAIL_CLOSED);
-	store_release(&c->shared->send_stage, STAGE_RETURNED);
+	resend_return(c, 0);
 	store_relaxed(&c->stats->send_transport, TRANSPORT_TCP);
 	trace_add(c, TRACE_SEND_RETURNED, 0, 0);
-	if (load_relaxed(&c->shared->cork)) {
-		const int on = 1;
-
-		kernel_setsockopt(conn_fd(c), IPPROTO_TCP, TCP_CORK, &on, sizeof on);
-	}
 	conn_notify(c);
 	epoll_sync(c);
 }
 
+#define TAKING_MS 2
+
+/* Whether the peer, having closed its direction itself, takes back what is unread: it does so at once, or not at all. */
+static bool taken_by_peer(struct conn *c)
+{
+	for (int i = 0; i < TAKING_MS; i++) {
+		uint64_t flags;
+
+		if (ring_readable(&c->recv_ring, &flags) == 0)
+			return true;
+		kernel_sleep_ms(1);
+	}
+	return false;
+}
+
+/* The committed direction of the peer's goes back. What is unread it sends again by TCP, if it is there to do so. */
+static int return_recv(struct conn *c)
+{
+	uint64_t before = ring_end(&c->recv_ring, TAIL_CLOSED), flags;
+	ssize_t left = ring_readable(&c->recv_ring, &flags);
+
+	if (left && (before & TAIL_FLAGS) && conn_recv_stage(c) != STAGE_RETURNED && !taken_by_peer(c))
+		return -EBUSY;
+	if (left && !(before & TAIL_FLAGS) && (!c->link || conn_peer_gone(c, kernel_poll_now(conn_fd(c), POLLRDHUP))))
+		return -EBUSY;
+	/* What TCP still holds from before X comes first, and what comes next follows it there. */
+	if (exchange(&c->shared->recv_stage, STAGE_RETURNED) == STAGE_RETURNED)
+		return 0;
+	store_relaxed(&c->stats->recv_transport, TRANSPORT_TCP);
+	trace_add(c, TRACE_RECV_RETURNED, 0, 0);
+	conn_notify(c);
+	/* Who of this process sleeps for the ring must sleep for TCP; who has the other end, in no call, has no other cause to look. */
+	thread_wake_waiters(c);
+	thread_wake_pollers();
+	if (left)
+		resend_each();
+	return 0;
+}
+
 int promote_return(struct conn *c, enum reason reason)
 {
-	uint64_t word, flags;
+	uint64_t word;
 	uint32_t moving = STAGE_MOVING;
-	ssize_t left = 0;
+	int error = 0;
 
 	promoting_take(c);
 	conn_never(c, reason);
@@ -520,24 +576,16 @@ int promote_return(struct conn *c, enum reason reason)
 	shared_lock_take(&c->shared->send_lock);
 	promote_return_send(c, reason);
 	shared_lock_drop(&c->shared->send_lock);
+	resend_finish(c);
 
 	word = load_acquire(conn_recv_word(c));
 	while (WORD_STATE(word) == WIRE_OFF || WORD_STATE(word) == WIRE_CONSENT)
 		if (compare_swap(conn_recv_word(c), &word, WORD(WIRE_REFUSED, 0)))
 			word = WORD(WIRE_REFUSED, 0);
-	if (WORD_STATE(word) != WIRE_COMMITTED) {
+	if (WORD_STATE(word) != WIRE_COMMITTED)
 		compare_swap(&c->shared->recv_stage, &moving, STAGE_TCP);
-	} else if (conn_recv_stage(c) != STAGE_RETURNED) {
-		ring_end(&c->recv_ring, TAIL_CLOSED);
-		left = ring_readable(&c->recv_ring, &flags);
-		if (left == 0) {
-			/* What TCP still holds from before X comes first, and what comes next follows it there. */
-			store_release(&c->shared->recv_stage, STAGE_RETURNED);
-			store_relaxed(&c->stats->recv_transport, TRANSPORT_TCP);
-			trace_add(c, TRACE_RECV_RETURNED, 0, 0);
-		}
-		conn_notify(c);
-	}
+	else if (conn_recv_stage(c) != STAGE_RETURNED)
+		error = return_recv(c);
 	epoll_sync(c);
-	return left ? -EBUSY : 0;
+	return error;
 }

@@ -51,8 +51,9 @@ bool promote_commit(struct conn *c);
  * zero-copy write of the kernel's, whose number nobody knows yet. */
 bool promote_numbers(struct conn *c);
 
-/* Moves both directions back to TCP, for good: our own at once; the peer's as soon as it notices. Returns 0, or
- * -EBUSY when bytes of the peer's still wait in the ring: only this process can read them. */
+/* Moves both directions back to TCP, for good: our own at once, with what the peer has not read of it; the peer's as soon as it notices,
+ * and then it sends by TCP what we have not read. Returns 0, or -EBUSY when bytes wait in the ring that nobody will send
+ * again: only this process can read them. */
 int promote_return(struct conn *c, enum reason reason);
 
 /* Ours alone, with the send lock held. */
@@ -66,5 +67,6 @@ void promote_forked(struct conn *c);
 /* Positions in the TCP byte streams of FD, from the kernel. 0 or -errno. */
 int promote_written(int fd, uint64_t *position);
 int promote_read(int fd, uint64_t *position);
+int promote_received(int fd, uint64_t *position);
 
 #endif

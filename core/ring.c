@@ -230,6 +230,10 @@ static ssize_t consistent(struct ring *r, uint64_t *head, uint64_t *tail)
 
 		*head = load_acquire(&r->in->head);
 		*tail = load_acquire(&r->out->tail);
+		if (__builtin_expect((*head & HEAD_TAKEN) != 0, 0)) {
+			*tail |= TAIL_CLOSED;
+			return 0;
+		}
 		bytes = TAIL_POSITION(*tail) - *head;
 		if (bytes <= r->capacity)
 			return (ssize_t)bytes;
@@ -254,6 +258,34 @@ static ssize_t consumer_bytes(struct ring *r, uint64_t *head)
 	if (bytes)
 		return bytes;
 	return tail & TAIL_CLOSED ? -ESTALE : tail & TAIL_FIN ? -EPIPE : -EAGAIN;
+}
+
+ssize_t ring_take_back(struct ring *r, uint64_t end, void (*note)(void *arg, uint64_t from), void *arg, uint64_t *from)
+{
+	uint64_t head = load_acquire(&r->in->head);
+
+	for (int race = 0; race < RACES_MAX; race++) {
+		*from = HEAD_POSITION(head);
+		if (end - *from > r->capacity)
+			return -EPROTO;
+		if (end == *from)
+			return 0;
+		if (head & HEAD_TAKEN) /* by a sibling that died before it could say so */
+			return (ssize_t)(end - *from);
+		note(arg, head);
+		if (compare_swap(&r->in->head, &head, head | HEAD_TAKEN))
+			return (ssize_t)(end - *from);
+	}
+	return -EPROTO;
+}
+
+const void *ring_at(const struct ring *r, uint64_t position, size_t *size)
+{
+	uint64_t offset = (position - load_relaxed(&r->out->base)) & (r->capacity - 1);
+
+	if (*size > r->capacity - offset)
+		*size = r->capacity - offset;
+	return r->data + offset;
 }
 
 static void copy_from(struct ring *r, uint64_t head, struct iov_walk *to, size_t size)

@@ -59,6 +59,12 @@ bool ring_consume(struct ring *r, uint64_t head, size_t size);
 /* Bytes to read, or -EPROTO; *FLAGS gets TAIL_FIN | TAIL_CLOSED as set. */
 ssize_t ring_readable(struct ring *r, uint64_t *flags);
 
+/* Producer, once its tail is closed at position END: takes back what nobody read, and *FROM gets where that begins. NOTE is called before it
+ * is final, and has to leave what a sibling must know. Returns bytes, 0 if all was read, or -EPROTO. */
+ssize_t ring_take_back(struct ring *r, uint64_t end, void (*note)(void *arg, uint64_t from), void *arg, uint64_t *from);
+/* Bytes in place at POSITION, in *SIZE: at most to the end of the memory. */
+const void *ring_at(const struct ring *r, uint64_t position, size_t *size);
+
 /* Bytes of room, or -EPROTO. */
 ssize_t ring_writable(struct ring *r);
 

@@ -11,6 +11,7 @@
 #include "process.h"
 #include "promote.h"
 #include "reach.h"
+#include "resend.h"
 #include "rsocket.h"
 #include "service.h"
 #include "stream.h"
@@ -272,6 +273,14 @@ void conn_release(struct conn *c, uint32_t pid)
 		fetch_sub(&c->shared->more_holders, 1);
 }
 
+bool conn_is(const struct conn *c, int fd)
+{
+	uint64_t cookie = 0;
+	socklen_t size = sizeof cookie;
+
+	return kernel_getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0 && cookie == c->cookie;
+}
+
 bool conn_sole_holder(struct conn *c)
 {
 	uint32_t me = process_pid();
@@ -432,12 +441,12 @@ int conn_error(struct conn *c, int error)
 	return error;
 }
 
-/* What the peer must learn when the last holder lets go. Nothing here blocks. */
-static void publish_end(struct conn *c)
+/* What the peer must learn when the last holder lets go. RUNNING as conn_exit. */
+static void publish_end(struct conn *c, bool running)
 {
 	struct linger linger = {0};
 	socklen_t size = sizeof linger;
-	bool unread;
+	bool unread, passed = conn_recv_stage(c) == STAGE_RETURNED;
 
 	/* Under a filter the kernel's close must do: what was promoted went back to TCP before it was installed. */
 	if (!load_acquire(&c->attached) || load_relaxed(&process_filtered))
@@ -445,6 +454,9 @@ static void publish_end(struct conn *c)
 	kernel_getsockopt(conn_fd(c), SOL_SOCKET, SO_LINGER, &linger, &size);
 	unread = stream_readable(c) > 0; /* TCP's, for which the kernel resets by itself, and the ring's */
 	store_release(&conn_own(c)->closed, 1);
+	/* All in TCP: whether this is the last close, and what follows from it, is the kernel's to say. */
+	if (unread && passed)
+		return;
 	if (unread && !(linger.l_onoff && linger.l_linger == 0)) {
 		/* As TCP: closing with unread bytes is a reset. */
 		linger.l_onoff = 1;
@@ -454,7 +466,7 @@ static void publish_end(struct conn *c)
 	if (load_relaxed(&c->reset) || (linger.l_onoff && linger.l_linger == 0))
 		return; /* the kernel's RST says it all */
 	if (WORD_STATE(load_acquire(conn_send_word(c))) == WIRE_COMMITTED)
-		ring_end(&c->send_ring, TAIL_FIN);
+		resend_end(c, running);
 	conn_notify(c);
 }
 
@@ -521,7 +533,7 @@ static void conn_end(struct conn *c)
 	iomap_withdraw(c);
 	sole = conn_sole_holder(c);
 	if (sole)
-		publish_end(c);
+		publish_end(c, false);
 	if (sole)
 		account_end(c);
 	else
@@ -619,13 +631,12 @@ void conn_each(void (*fn)(struct conn *c, void *arg), void *arg)
 	}
 }
 
-static void end_at_exit(struct conn *c, void *unused)
+static void end_at_exit(struct conn *c, void *running)
 {
-	(void)unused;
 	if (placement_pending(c))
 		placement_close(c);
 	if (conn_sole_holder(c)) {
-		publish_end(c);
+		publish_end(c, *(bool *)running);
 		account_end(c);
 	} else {
 		account_leave(c);
@@ -633,10 +644,10 @@ static void end_at_exit(struct conn *c, void *unused)
 	conn_release(c, process_pid());
 }
 
-void conn_exit(void)
+void conn_exit(bool running)
 {
 	critical_enter();
-	conn_each(end_at_exit, NULL);
+	conn_each(end_at_exit, &running);
 	critical_exit();
 }
 

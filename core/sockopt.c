@@ -27,11 +27,14 @@ int sockopt_carrier(int fd, void *value, socklen_t *size)
 		conn_put(c);
 		return -EINVAL;
 	}
-	answer.send = conn_send_stage(c) == STAGE_RING ? RDMA_TRANSPORT_SHM : RDMA_TRANSPORT_TCP;
-	answer.recv = conn_recv_stage(c) == STAGE_RING ? RDMA_TRANSPORT_SHM : RDMA_TRANSPORT_TCP;
 	/* Committed by the peer, though nothing was read since. */
-	if (conn_recv_stage(c) == STAGE_MOVING && stream_settle(c))
-		answer.recv = RDMA_TRANSPORT_SHM;
+	if (conn_recv_stage(c) == STAGE_MOVING)
+		stream_settle(c);
+	/* Not the stages: the last bytes of one that ends may go by TCP. */
+	answer.send =
+		load_relaxed(&c->stats->send_transport) == TRANSPORT_SHM ? RDMA_TRANSPORT_SHM : RDMA_TRANSPORT_TCP;
+	answer.recv =
+		load_relaxed(&c->stats->recv_transport) == TRANSPORT_SHM ? RDMA_TRANSPORT_SHM : RDMA_TRANSPORT_TCP;
 	answer.reason = load_relaxed(&c->stats->reason);
 	answer.send_bytes = load_relaxed(&c->stats->send_bytes);
 	answer.recv_bytes = load_relaxed(&c->stats->recv_bytes);

@@ -10,6 +10,7 @@
 #include "poll.h"
 #include "process.h"
 #include "promote.h"
+#include "resend.h"
 #include "trace.h"
 
 #include <errno.h>
@@ -111,6 +112,7 @@ static void begin_unusual(struct conn *c, int flags, struct passage *p)
 		shared_lock_take(&c->shared->send_lock);
 		promote_return_send(c, REASON_RETURNED_FEATURE);
 		shared_lock_drop(&c->shared->send_lock);
+		resend_finish(c);
 	}
 	if ((flags & MSG_ZEROCOPY) && errqueue_counts(c))
 		p->numbering = NUMBERING_OURS;
@@ -149,10 +151,10 @@ enum route stream_send_begin(int fd, int flags, struct passage *p)
 			promote_commit(c);
 			shared_lock_drop(&c->shared->send_lock);
 		}
-		if (conn_send_stage(c) == STAGE_RING)
+		if (conn_sends(c))
 			return ROUTE_ENGINE;
 		conn_kernel_enter(&c->kernel_writers, p->generation);
-		if (!load_relaxed(&c->send_gate) && conn_send_stage(c) != STAGE_RING) {
+		if (!load_relaxed(&c->send_gate) && !conn_sends(c)) {
 			if (__builtin_expect(p->numbering, NUMBERING_NONE))
 				p->numbering = errqueue_numbering(c);
 			conn_put(c);
@@ -296,14 +298,22 @@ bool stream_settle(struct conn *c)
 	return true;
 }
 
+/* The peer closed, exits or shut down, and TCP only has its last bytes: that is no return. */
+static bool peer_ends(struct conn *c)
+{
+	return load_acquire(&conn_peer(c)->closed) || (load_acquire(&conn_peer(c)->tail) & TAIL_FIN);
+}
+
 void stream_settle_returned(struct conn *c)
 {
 	uint32_t ring = STAGE_RING;
 
 	if (compare_swap(&c->shared->recv_stage, &ring, STAGE_RETURNED)) {
-		store_relaxed(&c->stats->recv_transport, TRANSPORT_TCP);
-		trace_add(c, TRACE_RECV_RETURNED, 0, 0);
-		conn_never(c, load_relaxed(&c->never) ? (enum reason)c->stats->reason : REASON_RETURNED_PASSED);
+		if (!peer_ends(c)) {
+			store_relaxed(&c->stats->recv_transport, TRANSPORT_TCP);
+			trace_add(c, TRACE_RECV_RETURNED, 0, 0);
+			conn_never(c, load_relaxed(&c->never) ? (enum reason)c->stats->reason : REASON_RETURNED_PASSED);
+		}
 		epoll_sync(c);
 	}
 }
@@ -440,9 +450,12 @@ static ssize_t pull_end(struct conn *c, struct iov_walk *to, int flags, bool sta
 		return n;
 	if (started)
 		return revents & (POLLRDHUP | POLLERR | POLLHUP) ? 0 : -EAGAIN;
-	n = kernel_recv(conn_fd(c), &byte, 1, MSG_DONTWAIT);
+	n = kernel_recv(conn_fd(c), &byte, 1, MSG_DONTWAIT | MSG_PEEK);
 	if (n < 0)
 		return -conn_error(c, (int)-n);
+	/* Back on TCP just now: it is the stream's. */
+	if (n > 0 && (load_acquire(&conn_peer(c)->tail) & TAIL_CLOSED))
+		return pull(c, to, flags, started);
 	if (n == 0 && load_relaxed(&c->shared->probed)) {
 		/* After a FIN the kernel keeps the reset to itself. */
 		n = broken(c);
@@ -450,6 +463,7 @@ static ssize_t pull_end(struct conn *c, struct iov_walk *to, int flags, bool sta
 	}
 	if (n == 0)
 		return 0;
+	kernel_recv(conn_fd(c), &byte, 1, MSG_DONTWAIT);
 	/* A byte after X. After our FIN it is the peer's question whether we live; before it, somebody writes past libc. */
 	if (!load_relaxed(&c->shared->shut_send))
 		conn_reset(c, REASON_FOREIGN_IO);
@@ -516,6 +530,7 @@ static bool ring_ended(struct ring *r, size_t size)
 /* Copies what can be read without taking it. Bytes, 0 at the end, -EAGAIN, or another error that only the kernel can report. */
 static ssize_t peek(struct conn *c, struct iov_walk to, int flags)
 {
+	const struct iov_walk all = to;
 	size_t start = to.left;
 	enum stage stage;
 	ssize_t n = -EAGAIN;
@@ -541,8 +556,9 @@ static ssize_t peek(struct conn *c, struct iov_walk to, int flags)
 		if (more == -EPIPE && to.left == start)
 			return end_of_ring(c);
 		if (more == -ESTALE) {
+			/* Nothing lies between what TCP has from before X and from after the return. */
 			stream_settle_returned(c);
-			return kernel_pull(c, &to, to.left, (flags & MSG_TRUNC) | MSG_PEEK);
+			return kernel_pull(c, &all, all.left, (flags & MSG_TRUNC) | MSG_PEEK);
 		}
 		if (more == -EPROTO) {
 			conn_reset(c, REASON_PROTOCOL);
@@ -668,6 +684,7 @@ static ssize_t recv_take(struct conn *c, int fd, struct iov_walk *to, int flags,
 		}
 		if (n != -EAGAIN)
 			return copied ? (ssize_t)copied : n;
+		resend_look(c);
 		if (copied >= target || nonblock)
 			return copied ? (ssize_t)copied : -EAGAIN;
 		if (!deadline_known) {
@@ -776,6 +793,9 @@ static ssize_t push(struct conn *c, struct iov_walk *from)
 		else
 			return n;
 	}
+	n = resend_flush(c);
+	if (n < 0)
+		return n;
 	msg.msg_iovlen = (size_t)walk_iov(from, from->left, iov, 16);
 	n = kernel_sendmsg(conn_fd(c), &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (n > 0)
@@ -943,6 +963,8 @@ ssize_t stream_send_from(const struct passage *p, int fd, int in_fd, off_t *offs
 		shared_lock_take(&c->shared->send_lock);
 		n = send_check(c);
 		if (n >= 0)
+			n = resend_flush(c);
+		if (n >= 0)
 			n = conn_send_stage(c) == STAGE_RING
 				    ? push_from(c, in_fd, offset, size - copied)
 				    : sys_call4(SYS_sendfile, conn_fd(c), in_fd, offset, size - copied);
@@ -1047,7 +1069,8 @@ int stream_ioctl(struct conn *c, unsigned long request, int *value)
 
 int stream_shutdown(struct conn *c, int fd, int how)
 {
-	bool send = how == SHUT_WR || how == SHUT_RDWR, recv = how == SHUT_RD || how == SHUT_RDWR, first = false;
+	bool send = how == SHUT_WR || how == SHUT_RDWR, recv = how == SHUT_RD || how == SHUT_RDWR, first = false,
+	     taken = false, owing = false;
 	int error;
 
 	/* Our FIN comes after what was placed. */
@@ -1057,8 +1080,16 @@ int stream_shutdown(struct conn *c, int fd, int how)
 		store_relaxed(&c->shared->shut_send, 1);
 		shared_lock_take(&c->shared->send_lock);
 		/* Also while the direction is on TCP: a FIN that the channel knows of is not a death. */
-		if (load_acquire(&c->attached))
+		if (load_acquire(&c->attached) && resend_worth(c)) {
+			resend_return(c, TAIL_FIN);
+			taken = true;
+		} else if (load_acquire(&c->attached)) {
 			first = !(ring_end(&c->send_ring, TAIL_FIN) & TAIL_FIN);
+		}
+		/* What is owed goes before TCP's FIN, which comes from there (resend.c). */
+		owing = conn_send_stage(c) == STAGE_OWING;
+		if (owing)
+			store_relaxed(&c->shared->shut_send, 2);
 		shared_lock_drop(&c->shared->send_lock);
 		/* Before TCP's FIN, so that both are one event to the peer; a second FIN is none. */
 		if (first)
@@ -1066,7 +1097,13 @@ int stream_shutdown(struct conn *c, int fd, int how)
 	}
 	if (recv)
 		store_relaxed(&c->shared->shut_recv, 1);
-	error = (int)sys_call2(SYS_shutdown, fd, how);
+	if (!owing)
+		error = (int)sys_call2(SYS_shutdown, fd, how);
+	else
+		error = recv ? (int)sys_call2(SYS_shutdown, fd, SHUT_RD) : 0;
+	/* Its last bytes and its FIN are in TCP, and one event. */
+	if (taken)
+		conn_notify(c);
 	store_release(&c->shared->tcp_event, 1);
 	if (load_acquire(&c->attached)) {
 		/* Shut both ways, TCP resets for what still comes: a writer must ask it. */

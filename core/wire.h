@@ -20,6 +20,10 @@
 #define TAIL_FLAGS (TAIL_FIN | TAIL_CLOSED)
 #define TAIL_POSITION(t) ((t) & ~TAIL_FLAGS)
 
+/* head: position in the low bits, and whether the consumer still moves it. */
+#define HEAD_TAKEN (1ull << 63) /* the producer took back what lies from here to tail, and sends it by TCP */
+#define HEAD_POSITION(h) ((h) & ~HEAD_TAKEN)
+
 /* word: state in the low bits, X above: the TCP position at which the direction left TCP. */
 enum wire_state { WIRE_OFF, WIRE_CONSENT, WIRE_COMMITTED, WIRE_REFUSED };
 #define WORD_STATE(w) ((enum wire_state)((w)&7))
@@ -29,11 +33,14 @@ enum wire_state { WIRE_OFF, WIRE_CONSENT, WIRE_COMMITTED, WIRE_REFUSED };
 struct wire_side {
 	/* Position up to which this side produced. Written by this side with a CAS from its last value (full barrier, publishes
 	 * the bytes before it; pairs with the consumer's acquire load), so that either flag makes a later publish fail:
-	 * FIN or-ed in by this side, CLOSED by either. Dead producer: bytes after tail were never sent. */
+	 * FIN or-ed in by this side, CLOSED by either. Closed by the consumer, it asks for what it has not read by TCP; only the first
+	 * to set a flag may go by that. Dead producer: bytes after tail were never sent. */
 	alignas(WIRE_LINE) uint64_t tail;
 
 	/* Position up to which this side consumed the other's ring. Moved by CAS (full barrier) after the bytes were copied out;
-	 * the producer's acquire load pairs with it before it overwrites. */
+	 * the producer's acquire load pairs with it before it overwrites. TAKEN is or-ed in by the OTHER side, by CAS after CLOSED is in
+	 * its tail: a consumer that still copies fails to claim, and nobody moves it any more. Producer dead with TAKEN set: what
+	 * it had not written to TCP is lost, as what a killed process had not sent; forked siblings of it go on (resend.c). */
 	alignas(WIRE_LINE) uint64_t head;
 
 	/* Words that seldom change. interest: who of this side wants to hear: four bell numbers + 1, sixteen bits each, or

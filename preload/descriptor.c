@@ -32,17 +32,33 @@ static void forget(int fd)
 		epoll_close(set, fd);
 }
 
-/* FD is going where stdio, or a program that we will not see, reads and writes it. */
+/* FD is going where stdio, or a program that we will not see, reads and writes it. Also in a vfork child, whose number FD may
+ * be another file by now: what it executes uses the connection without us, and its parent waits. */
 static int leave(int fd, enum reason reason)
 {
 	struct conn *c = conn_get(fd);
-	int error;
+	int error = 0;
 
 	if (!c)
 		return 0;
-	error = promote_return(c, reason);
+	if (process_is_us() || conn_is(c, fd))
+		error = promote_return(c, reason);
 	conn_put(c);
 	return error;
+}
+
+/* FD has a number, NEW, which a program executed later will find open. A table of our own follows, and what is in it then is seen to
+ * before the exec; of a vfork child's table we know nothing. */
+static void duplicated(int fd, int new, bool closes_on_exec)
+{
+	if (!fdtab_word(fd))
+		return;
+	if (process_is_us())
+		fdtab_copy(fd, new);
+	if (new <= 2)
+		leave(fd, REASON_STDIO);
+	else if (!closes_on_exec && !process_is_us())
+		leave(fd, REASON_RETURNED_PASSED);
 }
 
 EXPORT int close(int fd)
@@ -103,11 +119,8 @@ EXPORT int dup(int fd)
 {
 	int new = real.dup(fd);
 
-	if (new >= 0 && fdtab_word(fd) && process_is_us()) {
-		fdtab_copy(fd, new);
-		if (new <= 2)
-			leave(new, REASON_STDIO);
-	}
+	if (new >= 0)
+		duplicated(fd, new, false);
 	return new;
 }
 
@@ -120,9 +133,11 @@ static int replace(int fd, int target)
 		return -EBUSY;
 	if (fd == target || kernel_fcntl(fd, F_GETFD, 0) < 0)
 		return 0; /* the kernel says what is wrong */
-	/* Even in a vfork child: what it executes will read the descriptor without us. */
 	if (target >= 0 && target <= 2)
 		error = leave(fd, REASON_STDIO);
+	/* A forked child takes them along when it executes (inherit.h). */
+	if (error == -EBUSY && !process_is_us())
+		return error;
 	if (error == -EBUSY)
 		log_at(LOG_WARN,
 		       "descriptor %d goes to %d while received bytes wait in shared memory: only this process reads "
@@ -140,8 +155,8 @@ EXPORT int dup2(int fd, int target)
 	if (error < 0)
 		RETURN(error);
 	new = real.dup2(fd, target);
-	if (new >= 0 && fd != target && fdtab_word(fd) && process_is_us())
-		fdtab_copy(fd, new);
+	if (new >= 0 && fd != target)
+		duplicated(fd, new, false);
 	return new;
 }
 
@@ -152,8 +167,8 @@ EXPORT int dup3(int fd, int target, int flags)
 	if (error < 0)
 		RETURN(error);
 	new = real.dup3(fd, target, flags);
-	if (new >= 0 && fdtab_word(fd) && process_is_us())
-		fdtab_copy(fd, new);
+	if (new >= 0)
+		duplicated(fd, new, (flags & O_CLOEXEC) != 0);
 	return new;
 }
 
@@ -170,13 +185,12 @@ static int control(int fd, int command, void *argument, int (*kernel)(int, int, 
 
 	if (result < 0 || !fdtab_word(fd))
 		return result;
-	if ((command == F_DUPFD || command == F_DUPFD_CLOEXEC) && process_is_us()) {
-		fdtab_copy(fd, result);
-		if (result <= 2)
-			leave(result, REASON_STDIO);
-	} else if (command == F_SETFL) {
+	if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
+		duplicated(fd, result, command == F_DUPFD_CLOEXEC);
+	else if (command == F_SETFD && !((intptr_t)argument & FD_CLOEXEC))
+		duplicated(fd, fd, false);
+	else if (command == F_SETFL)
 		note_flags(fd, (int)(intptr_t)argument);
-	}
 	return result;
 }
 
@@ -228,6 +242,8 @@ EXPORT int ioctl(int fd, unsigned long request, ...)
 		sockopt_nonblock(fd, *(int *)argument != 0);
 	} else if (result == 0 && request == FIOASYNC && *(int *)argument) {
 		leave(fd, REASON_SOCKET_FEATURE);
+	} else if (result == 0 && request == FIONCLEX) {
+		duplicated(fd, fd, false);
 	}
 	return result;
 }

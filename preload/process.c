@@ -68,6 +68,27 @@ static void leave_before_exec(struct conn *c, void *arg)
 		leaving->error = inherit_pack(c, leaving->inherit);
 }
 
+/* What CHILD, or a vfork child that is about to execute, finds open and may use by its number. It runs beside us: unread bytes that nobody
+ * sends again stay where they are. */
+static void leave_for_child(struct conn *c, void *unused)
+{
+	(void)unused;
+	if (!load_acquire(&c->attached))
+		return;
+	for (int fd = 0; fd <= fdtab_top(); fd++) {
+		int flags = fdtab_conn(fd) == c ? kernel_fcntl(fd, F_GETFD, 0) : -EBADF;
+
+		if (flags < 0 || (flags & FD_CLOEXEC) || !conn_is(c, fd))
+			continue;
+		if (promote_return(c, REASON_RETURNED_PASSED) == -EBUSY)
+			log_at(LOG_WARN,
+			       "descriptor %d goes to another program while received bytes wait in shared memory: only "
+			       "this process reads them",
+			       fd);
+		return;
+	}
+}
+
 static bool preloaded(char *const envp[])
 {
 	for (; envp && *envp; envp++)
@@ -93,6 +114,8 @@ static int before_exec(struct leaving *leaving, char *const envp[])
 		}
 		if (!leaving->error)
 			conn_exec(false);
+	} else {
+		conn_each(leave_for_child, NULL);
 	}
 	critical_exit();
 	return leaving->error;
@@ -204,6 +227,28 @@ EXPORT int execle(const char *path, const char *arg, ...)
 	EXEC_LIST(arg, true, execve(path, argv, envp));
 }
 
+static void before_spawn(void)
+{
+	critical_enter();
+	conn_each(leave_for_child, NULL);
+	critical_exit();
+}
+
+/* Those of system() and popen() do not come by here: what they leave open is not meant for anybody. */
+EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+		       const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
+{
+	before_spawn();
+	return real.posix_spawn(pid, path, actions, attributes, argv, envp);
+}
+
+EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
+			const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
+{
+	before_spawn();
+	return real.posix_spawnp(pid, file, actions, attributes, argv, envp);
+}
+
 /* The spawned child duplicates inside libc: what it gets must be on TCP by then. */
 EXPORT int posix_spawn_file_actions_adddup2(posix_spawn_file_actions_t *actions, int fd, int target)
 {
@@ -256,7 +301,7 @@ EXPORT int prctl(int option, ...)
 
 EXPORT void _exit(int status)
 {
-	process_exit();
+	process_end();
 	for (;;)
 		sys_call1(SYS_exit_group, status);
 }

@@ -94,7 +94,9 @@ CASE(in_mid_stream)
 	PUT(pair.a, "before");
 	write_past_libc(pair.a);
 	PUT(pair.a, "after");
-	MUST(shutdown(pair.a, SHUT_WR));
+	/* The writer's end may notice first. */
+	if (shutdown(pair.a, SHUT_WR) == -1)
+		CHECK(errno == ENOTCONN && kit_expect() == EXPECT_SHM);
 	while ((n = recv(pair.b, got, sizeof(got), 0)) > 0)
 		all += n;
 	if (kit_expect() == EXPECT_SHM) {

@@ -78,7 +78,8 @@ static void duplex_with(struct peer peer, uint64_t total)
 	int fd = peer_start(&peer);
 
 	duplex(fd, SEED_THERE, SEED_BACK, total);
-	CHECK_CARRIED(fd, peer.fresh ? 1 : total, peer.fresh ? 1 : total);
+	/* What is unread at its close comes by TCP. */
+	CHECK_CARRIED(fd, peer.fresh ? 1 : total, peer.fresh ? 1 : total > 8 * MIB ? total / 2 : 0);
 	CHECK_EOF(fd);
 	peer_join(&peer);
 	MUST(close(fd));

@@ -76,7 +76,7 @@ static ssize_t peek(struct ring *r, void *bytes, size_t size)
 CASE(iov_walk_init__checks_lengths)
 {
 	struct iovec parts[3] = {{"a", 1}, {NULL, 0}, {"b", 1}};
-	struct iovec huge[2] = {{"a", SSIZE_MAX}, {"a", 1}};
+	struct iovec huge[2] = {{"a", SSIZE_MAX}, {"a", 1}}, negative = {"a", (size_t)SSIZE_MAX + 1};
 	struct iov_walk walk;
 
 	CHECK_EQ(iov_walk_init(&walk, parts, 3), 0);
@@ -84,7 +84,10 @@ CASE(iov_walk_init__checks_lengths)
 	CHECK_EQ(iov_walk_init(&walk, parts, 0), 0);
 	CHECK_EQ(walk.left, 0);
 	CHECK_EQ(iov_walk_init(&walk, huge, 1), 0);
-	CHECK_EQ(iov_walk_init(&walk, huge, 2), -EINVAL);
+	CHECK_EQ(walk.left, IOV_BYTES_MAX);
+	CHECK_EQ(iov_walk_init(&walk, huge, 2), 0);
+	CHECK_EQ(walk.left, IOV_BYTES_MAX);
+	CHECK_EQ(iov_walk_init(&walk, &negative, 1), -EINVAL);
 	CHECK_EQ(iov_walk_init(&walk, parts, -1), -EINVAL);
 	CHECK_EQ(iov_walk_init(&walk, parts, IOV_MAX + 1), -EINVAL);
 }
