@@ -535,7 +535,8 @@ static bool taken_by_peer(struct conn *c)
 	return false;
 }
 
-/* The committed direction of the peer's goes back. What is unread it sends again by TCP, if it is there to do so. */
+/* The committed direction of the peer's goes back. What is unread it sends again by TCP, if it is there to do so. DIFFERS: it does so in its
+ * next call, and killed before that it takes those bytes along. */
 static int return_recv(struct conn *c)
 {
 	uint64_t before = ring_end(&c->recv_ring, TAIL_CLOSED), flags;

@@ -157,4 +157,34 @@ CASE(zerocopy_numbers_of_a_passed_descriptor)
 	memcpy(&notice, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(notice));
 	CHECK_EQ(notice.ee_data, kit_expect() == EXPECT_SHM ? 0 : 2);
 	pair_close(&pair);
+	pair_close(&pair);
+}
+
+PEER(send_and_sleep)
+{
+	PUT(fd, "unread");
+	for (;;)
+		pause();
+}
+
+/* Given to somebody else, unread bytes are sent again by who sent them: killed before, it takes them along. */
+CASE(killed_before_it_sends_again)
+{
+	struct peer peer = {.party = PARTY_PROCESS, .run = &send_and_sleep};
+	int fd = peer_start(&peer);
+	char bytes[16];
+	ssize_t got;
+
+	kit_await(fd, POLLIN);
+	kit_await_asleep(peer.pid);
+	MUST(dup2(fd, 0));
+	MUST(kill(peer.pid, SIGKILL));
+	kit_wait_killed(peer.pid, SIGKILL);
+	got = recv(fd, bytes, sizeof(bytes), 0);
+	if (kit_expect() == EXPECT_SHM)
+		CHECK(got == 0 || (got == -1 && errno == ECONNRESET));
+	else
+		CHECK_EQ(got, 6);
+	MUST(close(0));
+	MUST(close(fd));
 }

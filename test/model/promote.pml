@@ -5,8 +5,9 @@
  * Sender: raises its gate, and when none of its writers is inside a kernel write, commits (CONSENT -> COMMITTED, with X, the number of bytes
  * that TCP was given). The reader takes TCP up to X, then the ring.
  * Back: either end sets CLOSED in the tail; that position is Y. The receiver of a direction that is not committed refuses it
- * for good instead. After Y the sender writes to TCP again, but not before the ring is drained: a reader that decided
- * before the commit to read TCP may do so only now.
+ * for good instead. After Y the sender writes to TCP again. If the receiver closed the tail, its readers go to TCP at once, and the sender
+ * takes back what they left (TAKEN in the head, after which no reader can claim it) and writes that to TCP first. A reader that decided
+ * before the commit to read TCP may do so only now, when TCP has newer bytes: it looks before it takes.
  *
  * Checked: every byte is taken once and in order (assertion at the taking), everybody comes to an end (invalid end state), a receiver that
  * was told that the direction is TCP's again refuses needs the ring.
@@ -15,6 +16,7 @@
  *   CAPACITY                  of TCP and of the ring
  *   SENDER_RETURNS            another thread of the sender returns the direction at any moment
  *   RECEIVER_RETURNS          another thread of the receiver asks for it at any moment
+ *   SENDER_TAKES              the sender that returns takes back what is unread, as if it was asked
  *   QUOTA                     each reader takes that many bytes and leaves; else all read until EOF
  *   NO_FIN                    no FIN after the last byte (with QUOTA)
  */
@@ -31,7 +33,7 @@
 #define CAPACITY 2
 #endif
 
-mtype = { TCP, MOVING, RING, RETURNED };
+mtype = { TCP, MOVING, RING, OWING, RETURNED };
 mtype = { OFF, CONSENT, COMMITTED, REFUSED };
 
 chan tcp = [CAPACITY] of { byte };
@@ -42,6 +44,7 @@ bool tcp_fin;
 mtype word = OFF;
 byte x;                 /* in the word, with COMMITTED */
 bool closed, fin;       /* in the tail */
+bool taken;             /* in the head */
 
 /* The sender's. */
 byte next;              /* first byte not yet written anywhere */
@@ -61,22 +64,51 @@ mtype recv_stage = TCP;
 bool late_stage;        /* BROKEN_NO_RECV_FENCE: MOVING is stored, not yet seen */
 byte rings;             /* wakes of the readers that sleep outside the kernel's TCP */
 bool refuses;
-bool told_tcp;          /* promote_return said that the direction is TCP's */
 byte readers_done;
 
 /* EOF only after the last byte. */
 #define END_OF_FILE atomic { assert(got == BYTES); eof = true }
 /* A guard: takes a byte if there is one, in one step as the kernel does and as the CAS of the head does. */
 #define TAKE(from) atomic { nempty(from) -> from?value; assert(value == got); got++; mine++; tcp_read++ }
-#define TAKE_RING atomic { nempty(ring) -> assert(!told_tcp); ring?value; assert(value == got); got++; mine++ }
+/* Bytes are looked at, then the word is read, then they are taken, all under the receive lock: what was there before any commit, or below
+ * its X. */
+#ifndef BROKEN_NO_PEEK
+#define TAKE_BEFORE atomic { len(tcp) > 0 && (word != COMMITTED || tcp_read < x) -> tcp?value; assert(value == got); got++; mine++; tcp_read++ }
+#else
+#define TAKE_BEFORE TAKE(tcp)
+#endif
+#ifndef BROKEN_CLAIM
+#define UNREAD (len(ring) > 0 && !taken)
+#else
+#define UNREAD (len(ring) > 0)
+#endif
+#define TAKE_RING atomic { UNREAD -> ring?value; assert(value == got); got++; mine++ }
 
 /* --- sender --- */
+
+/* Under the send lock, behind a closed tail: what is unread is written to TCP, before anything newer. */
+inline take_back()
+{
+	taken = true;
+	send_stage = OWING;
+	do
+	:: nempty(ring) -> atomic { nfull(tcp) -> ring?owed; tcp!owed; tcp_written++ }
+	:: empty(ring) -> break
+	od
+}
 
 inline send_return()
 {
 	if
 	:: send_stage == RING ->
-		closed = true;
+		atomic { asked = closed && !fin; closed = true }; /* after a FIN nothing more can be sent */
+#ifdef SENDER_TAKES
+		asked = !fin;
+#endif
+		if
+		:: asked -> take_back()
+		:: else
+		fi;
 		send_stage = RETURNED;
 		rings++
 	:: else
@@ -138,15 +170,15 @@ inline ring_write()
 {
 	if
 	:: atomic { !closed && nfull(ring) && next < BYTES -> ring!next; next++ }; rings++
-	:: closed -> send_stage = RETURNED
+	:: closed -> send_return()
 	:: next == BYTES
 	fi
 }
 
 proctype writer()
 {
-	byte position;
-	bool last;
+	byte position, owed;
+	bool last, asked;
 
 	do
 	:: next == BYTES -> break
@@ -174,10 +206,8 @@ proctype writer()
 			:: else
 			fi;
 			send_lock = false
+		:: send_stage == OWING -> send_stage != OWING
 		:: send_stage == RETURNED ->
-#ifndef BROKEN_EARLY_TCP
-			empty(ring); /* head has reached Y */
-#endif
 			kernel_write(RETURNED)
 		fi
 	od;
@@ -186,11 +216,11 @@ proctype writer()
 	:: last ->
 #ifndef NO_FIN
 		atomic { !send_lock -> send_lock = true };
+		/* The flag and what was there before it: one step. */
 		if
-		:: send_stage == RING ->
-			fin = true;
-			rings++
-		:: else
+		:: atomic { send_stage == RING && !closed -> fin = true }; rings++
+		:: send_stage == RING && closed -> send_return()
+		:: send_stage != RING
 		fi;
 		send_lock = false;
 		tcp_fin = true
@@ -264,8 +294,8 @@ inline read_moving()
 		fi
 	:: state == COMMITTED && position < limit ->
 		if
-		:: TAKE(tcp); recv_kernel++
-		:: empty(tcp) ->
+		:: TAKE_BEFORE; recv_kernel++
+		:: len(tcp) == 0 || tcp_read >= limit ->
 			/* Nothing there, perhaps because another reader took the last byte before X just now. */
 			if
 #ifndef BROKEN_X_UNCHECKED
@@ -277,7 +307,7 @@ inline read_moving()
 	:: state == COMMITTED && position > limit -> skip /* returned meanwhile */
 	:: state != COMMITTED ->
 		if
-		:: TAKE(tcp); recv_kernel++
+		:: TAKE_BEFORE; recv_kernel++
 		:: empty(tcp) && tcp_fin ->
 #ifndef BROKEN_EOF_UNCHECKED
 			if
@@ -289,6 +319,7 @@ inline read_moving()
 			END_OF_FILE
 #endif
 		:: empty(tcp) && !tcp_fin -> SLEEP(true)
+		:: word == COMMITTED
 		fi
 	fi
 }
@@ -298,13 +329,13 @@ inline read_ring()
 	heard = rings;
 	if
 	:: TAKE_RING
-	:: empty(ring) ->
+	:: (!UNREAD) ->
 		/* The flags are in the same word as the position. */
 		atomic {
 			if
-			:: empty(ring) && closed -> state = RETURNED
-			:: empty(ring) && fin && !closed -> state = OFF
-			:: nempty(ring) || (!closed && !fin) -> state = RING
+			:: (!UNREAD) && closed -> state = RETURNED
+			:: (!UNREAD) && fin && !closed -> state = OFF
+			:: UNREAD || (!closed && !fin) -> state = RING
 			fi
 		};
 		if
@@ -314,8 +345,8 @@ inline read_ring()
 		:: state == OFF -> END_OF_FILE
 		:: state == RING ->
 			if
-			:: nempty(ring)
-			:: empty(ring) -> SLEEP(false)
+			:: UNREAD
+			:: (!UNREAD) -> SLEEP(false)
 			fi
 		fi
 	fi
@@ -369,6 +400,9 @@ proctype reader()
 
 proctype sender_returns()
 {
+	byte owed;
+	bool asked;
+
 	atomic { !send_lock -> send_lock = true };
 	send_return();
 	send_lock = false
@@ -376,6 +410,8 @@ proctype sender_returns()
 
 proctype receiver_returns()
 {
+	bool before;
+
 	refuses = true;
 	if
 #ifdef BROKEN_TAKE_BACK
@@ -383,25 +419,24 @@ proctype receiver_returns()
 		if
 		:: atomic { recv_stage == MOVING -> recv_stage = TCP }
 		:: recv_stage != MOVING
-		fi;
-		told_tcp = true
+		fi
 	:: word == OFF ->
 		if
 		:: atomic { recv_stage == MOVING -> recv_stage = TCP }
 		:: recv_stage != MOVING
-		fi;
-		told_tcp = true
+		fi
 #else
-	:: atomic { word == CONSENT -> word = REFUSED }; recv_stage = TCP; told_tcp = true
-	:: atomic { word == OFF -> word = REFUSED }; told_tcp = true
+	:: atomic { word == CONSENT -> word = REFUSED }; recv_stage = TCP
+	:: atomic { word == OFF -> word = REFUSED }
 #endif
 	:: word == COMMITTED ->
 		if
 		:: recv_stage != RETURNED ->
-			closed = true;
+			/* A sender that ended or returned by itself leaves the rest to the readers, as the flags before say. */
+			atomic { before = closed || fin; closed = true };
 			if
-			:: empty(ring) -> recv_stage = RETURNED; told_tcp = true
-			:: nempty(ring)
+			:: !before || empty(ring) -> recv_stage = RETURNED
+			:: before && nempty(ring)
 			fi;
 			rings++
 		:: else
