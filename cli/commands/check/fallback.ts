@@ -15,6 +15,8 @@ import {defineCommand, type Context} from '../../control/tool/tool.js';
 type Mix = {
 	readonly mode: Mode;
 	readonly status: number | string;
+	/** How the server ended when it was told to. */
+	readonly serverStatus: number | string;
 	readonly isSame: boolean;
 	readonly differences: readonly string[];
 	readonly ends: number;
@@ -29,16 +31,18 @@ export const fallbackCommand = defineCommand({
 	command: 'fallback',
 	describe: 'Runs a server and a client plain, both, and each alone under the toolkit, and compares',
 	description: [
-		'Written as: rscheck fallback -- server command -- client command. {port} in both is a free port. The server is ready once it listens; it is ended after the client. What the client writes to standard output and its exit code must be the same in all four mixes.',
+		'Written as: rscheck fallback -- server command -- client command. {port} in both is a free port. The server is ready once it listens; it is ended after the client. What the client writes to standard output and standard error, its exit code, and how the server ends must be the same in all four mixes; a client that does not end in time is a difference, on plain TCP too. What the server writes is not compared: it mostly tells times, ports and process numbers.',
 	],
 	options: {
 		ignore: {type: 'string', array: true, requiresArg: true, describe: 'A regular expression: parts of the output that may differ'},
 		set: {type: 'string', array: true, requiresArg: true, describe: 'A setting (key=value) for the preloaded ends'},
 		timeout: {type: 'string', default: '60', requiresArg: true, describe: 'Seconds that the client may take'},
+		'require-promotion': {type: 'boolean', describe: 'Fails when nothing is promoted with both ends under the toolkit'},
 	},
+	values: {set: ({native}) => native.options().map(({name, help}) => `${name}=\t${help}`)},
 	examples: [['$0 fallback -- redis-server --port {port} -- redis-cli -p {port} ping', 'the four mixes of redis']],
-	json: '{mixes[]: {mode, status, isSame, differences[], ends, promoted, reasons[]}, isSame}',
-	exitCodes: [[0, 'All four are the same.'], [1, 'Something differs.']],
+	json: '{version, mixes[]: {mode, status, serverStatus, isSame, differences[], ends, promoted, reasons[]}, isSame}',
+	exitCodes: [[0, 'All four are the same.'], [1, 'Something differs, or the client hangs; with --require-promotion: or nothing was promoted.']],
 	async run(args, context) {
 		const [server, client] = splitCommands(args['--'] ?? []);
 		const path = searchPath({}, context.env['PATH'] ?? '/usr/bin:/bin');
@@ -60,7 +64,7 @@ export const fallbackCommand = defineCommand({
 		}));
 		const isSame = mixes.every(mix => mix.isSame);
 		if (context.isJson) {
-			context.printJson({mixes, isSame});
+			context.printJson({version: 1, mixes, isSame});
 		} else {
 			print(mixes, context);
 		}
@@ -69,7 +73,12 @@ export const fallbackCommand = defineCommand({
 			context.warn(`the client does not succeed on plain TCP either: ${mixes[0]?.status}`);
 		}
 
-		return isSame ? 0 : 1;
+		const isUnpromoted = args['require-promotion'] === true && !mixes.some(({mode, promoted}) => mode === 'both' && promoted > 0);
+		if (isUnpromoted) {
+			context.warn('nothing was promoted with both ends under the toolkit');
+		}
+
+		return isSame && !isUnpromoted ? 0 : 1;
 	},
 });
 
@@ -101,7 +110,7 @@ type Run = {
 
 async function runMixes({server, client, ignore, open}: Run): Promise<Mix[]> {
 	const mixes: Mix[] = [];
-	let oracle: Ended | undefined;
+	let oracle: Result | undefined;
 	for (const mode of allMixes) {
 		// eslint-disable-next-line no-await-in-loop
 		const stage = await open(mode);
@@ -111,11 +120,13 @@ async function runMixes({server, client, ignore, open}: Run): Promise<Mix[]> {
 			// eslint-disable-next-line no-await-in-loop
 			const ended = await stage.run('client', {run: client});
 			stopIfAborted(stage);
-			const cleaned = {...ended, stdout: withoutIgnored(ended.stdout, ignore)};
-			oracle ??= cleaned;
 			// eslint-disable-next-line no-await-in-loop
 			await stage.stop();
-			mixes.push(describeMix(mode, cleaned, oracle, stage.connections()));
+			// eslint-disable-next-line no-await-in-loop
+			const [serverStatus = 'unknown'] = await stage.endings();
+			const result = {...ended, serverStatus, stdout: withoutIgnored(ended.stdout, ignore), stderr: withoutIgnored(ended.stderr, ignore)};
+			oracle ??= result;
+			mixes.push(describeMix(mode, result, oracle, stage.connections()));
 		} finally {
 			// eslint-disable-next-line no-await-in-loop
 			await stage.close();
@@ -140,25 +151,30 @@ function stopIfAborted({options: {signal}}: Stage): void {
 	}
 }
 
-function describeMix(mode: Mode, {status, stdout}: Ended, oracle: Ended, connections: readonly Connection[]): Mix {
+type Result = Ended & {readonly serverStatus: number | string};
+
+function describeMix(mode: Mode, result: Result, oracle: Result, connections: readonly Connection[]): Mix {
+	const {status, serverStatus} = result;
 	const differences = [
+		...(status === 'hangs' ? ['the client does not end'] : []),
 		...(status === oracle.status ? [] : [`exit code ${status} instead of ${oracle.status}`]),
-		...(stdout === oracle.stdout ? [] : [describeOutput(oracle.stdout, stdout)]),
+		...(serverStatus === oracle.serverStatus ? [] : [`the server ends with ${serverStatus} instead of ${oracle.serverStatus}`]),
+		...(['stdout', 'stderr'] as const).filter(name => result[name] !== oracle[name]).map(name => describeOutput(name, oracle[name], result[name])),
 	];
 	return {
-		mode, status, isSame: differences.length === 0, differences, ends: connections.length,
+		mode, status, serverStatus, isSame: differences.length === 0, differences, ends: connections.length,
 		promoted: connections.filter(({isPromoted}) => isPromoted).length, reasons: [...new Set(connections.map(({reason}) => reason))],
 	};
 }
 
-function describeOutput(expected: string, got: string): string {
+function describeOutput(name: 'stdout' | 'stderr', expected: string, got: string): string {
 	const lines = firstDifference(expected, got);
-	return `output ${lines.got} instead of ${lines.expected.replace(/^line \d+: /, '')}`;
+	return `${name === 'stdout' ? 'output' : 'standard error'} ${lines.got} instead of ${lines.expected.replace(/^line \d+: /, '')}`;
 }
 
 function print(mixes: readonly Mix[], context: Context): void {
 	const rows = mixes.map(({mode, status, isSame, differences, ends, promoted, reasons}) => [
-		names[mode], String(status), mode === 'plain' ? 'oracle' : (isSame ? 'same' : differences.join(', ')), `${promoted}/${ends}`, reasons.join(', '),
+		names[mode], String(status), mode === 'plain' && isSame ? 'oracle' : (isSame ? 'same' : differences.join(', ')), `${promoted}/${ends}`, reasons.join(', '),
 	]);
 	context.print(formatTable(['mix', 'exit code', 'compared', 'promoted', 'reasons'], rows, new Set()).join('\n'));
 }
