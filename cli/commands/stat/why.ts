@@ -3,7 +3,7 @@ import {findOtherEnd} from '../../control/stat/find-other-end.js';
 import {findTarget} from '../../control/stat/find-target.js';
 import {findStory} from '../../control/stat/find-trace.js';
 import {takeSnapshot, type LiveConnection} from '../../control/stat/take-snapshot.js';
-import {formatStory, type Story} from '../../control/stat/tell-story.js';
+import {formatStory, remedyOf, type Story} from '../../control/stat/tell-story.js';
 import {defineCommand, type Context} from '../../control/tool/tool.js';
 
 export const whyCommand = defineCommand({
@@ -20,10 +20,12 @@ export const whyCommand = defineCommand({
 		const stories = tellStories(await findTarget(text, connections), connections, context);
 		const reasons = context.native.reasons();
 		if (context.isJson) {
-			const remedyOf = ({reason}: LiveConnection): string | undefined => reasons.find(({code}) => code === reason)?.remedy;
 			context.printJson({
 				version: 1,
-				stories: stories.map(story => ({...story, remedy: remedyOf(story.end.connection), otherRemedy: story.other.kind === 'visible' ? remedyOf(story.other.connection) : undefined})),
+				stories: stories.map(story => ({
+					...story, remedy: remedyOf(story.end.connection, story.other, reasons),
+					otherRemedy: story.other.kind === 'visible' ? remedyOf(story.other.connection, {kind: 'visible', connection: story.end.connection}, reasons) : undefined,
+				})),
 			});
 		} else {
 			context.print(stories.map(story => formatStory(story, reasons, context.paint)).join('\n\n'));

@@ -1,4 +1,5 @@
 /** The flight recorder of a living process, or what a dead one left in a file or a core. */
+import {statSync} from 'node:fs';
 import {type Native, type Reason, type Trace, type TraceEvent} from '../../native.js';
 import {CliError} from '../cli-error.js';
 import {openMemory} from './memory.js';
@@ -46,9 +47,9 @@ function readProcessTraces(pid: number, native: Native, root = proc): EventLog[]
 
 /** The traces in a file that RSOCKET_TRACE named, or in a core. */
 export function readFileTraces(file: string, native: Native): EventLog[] {
-	const memory = openMemory(file);
+	const memory = statSync(file, {throwIfNoEntry: false})?.isFile() ? openMemory(file) : undefined;
 	if (!memory) {
-		throw new CliError(`${file} cannot be read`, {code: 'no-file', remedy: 'Give the pid of a process, a file that RSOCKET_TRACE named, or a core.'});
+		throw new CliError(`${file} is no file that can be read`, {code: 'no-file', remedy: 'Give the pid of a process, a file that RSOCKET_TRACE named, or a core.'});
 	}
 
 	const reasons = native.reasons();

@@ -1,8 +1,10 @@
 /** Which connections the user wants to see. */
-import {type Reason} from '../../native.js';
+import {type Native, type Reason} from '../../native.js';
 import {CliError} from '../cli-error.js';
 import {findNearest} from '../find-nearest.js';
-import {type LiveConnection} from './take-snapshot.js';
+import {type ValueTable} from '../tool/tool.js';
+import {listPids, proc} from './read-process.js';
+import {takeSnapshot, type LiveConnection, type Snapshot} from './take-snapshot.js';
 
 /** Of each list, one must fit; an empty one fits all. */
 export type Filter = {
@@ -20,6 +22,27 @@ export const filterOptions = {
 	transport: {type: 'string', array: true, requiresArg: true, choices: transports, describe: 'Only connections that this carries, in either direction'},
 	reason: {type: 'string', array: true, requiresArg: true, describe: 'Only connections with this reason code'},
 } as const;
+
+/** What the shell may complete. */
+export const filterValues: ValueTable = {
+	pid: ({native}) => takeSnapshot(native).processes.map(({pid, program}) => `${pid}\t${program}`),
+	port: ({native}) => [...new Set(takeSnapshot(native).connections.flatMap(({local, peer}) => [portOf(local), portOf(peer)]))].filter(port => port > 0).map(port => `${port}\t`),
+	reason: ({native}) => native.reasons().map(({code, text}) => `${code}\t${text}`),
+};
+
+/** What can be seen of what the filter leaves: with a filter, of processes only those that have such connections. */
+export function look(filter: Filter, native: Native, root = proc): Snapshot {
+	const gone = filter.pids.find(pid => !listPids(root).includes(pid));
+	if (gone !== undefined) {
+		throw new CliError(`there is no process ${gone}`, {code: 'no-process', exitCode: 1, remedy: 'rsstat lists the processes with connections under the toolkit.'});
+	}
+
+	// Nobody else is looked at.
+	const snapshot = takeSnapshot(native, {pids: filter.pids.length === 0 ? undefined : filter.pids, root});
+	const connections = selectConnections(snapshot.connections, filter);
+	const isNarrow = filter.ports.length + filter.transports.length + filter.reasons.length > 0;
+	return {...snapshot, connections, processes: isNarrow ? snapshot.processes.filter(({pid}) => connections.some(connection => connection.pid === pid)) : snapshot.processes};
+}
 
 /** Throws for what cannot fit anything. */
 export function parseFilter(args: Readonly<Record<string, unknown>>, reasons: readonly Reason[]): Filter {
