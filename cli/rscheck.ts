@@ -1,6 +1,9 @@
 #!/usr/bin/env node
 /** Main of rscheck(1). */
-import {checkTool} from './commands/check.js';
-import {main} from './control/tool/run-tool.js';
+import {load, start} from './start.js';
 
-await main(checkTool);
+await start('rscheck', async () => {
+	const {main} = load('./control/tool/run-tool.js') as typeof import('./control/tool/run-tool.js');
+	const {checkTool} = load('./commands/check.js') as typeof import('./commands/check.js');
+	return main(checkTool);
+});

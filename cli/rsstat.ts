@@ -1,6 +1,9 @@
 #!/usr/bin/env node
 /** Main of rsstat(1). */
-import {statTool} from './commands/stat.js';
-import {main} from './control/tool/run-tool.js';
+import {load, start} from './start.js';
 
-await main(statTool);
+await start('rsstat', async () => {
+	const {main} = load('./control/tool/run-tool.js') as typeof import('./control/tool/run-tool.js');
+	const {statTool} = load('./commands/stat.js') as typeof import('./commands/stat.js');
+	return main(statTool);
+});

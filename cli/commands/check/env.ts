@@ -30,7 +30,7 @@ export const envCommand = defineCommand({
 		strict: {type: 'boolean', describe: 'Fails on warnings too'},
 	},
 	examples: [['$0 env', 'what stands in the way here'], ['$0 env --clean', 'the same, and tidies up']],
-	json: '{isReady, findings[]: {area, code, level, text, remedy}}; area is toolkit, kernel, limits, rdma, settings or leftovers; level is good, note, warning or bad',
+	json: '{version, isReady, findings[]: {area, code, level, text, remedy}}; area is toolkit, kernel, limits, rdma, settings or leftovers; level is good, note, warning or bad',
 	exitCodes: [[0, 'Ready.'], [1, 'Something is bad; with --strict: or a warning.']],
 	async run(args, context) {
 		const directory = chooseDirectory(args, context);
@@ -46,7 +46,7 @@ export const envCommand = defineCommand({
 		];
 		const isReady = !findings.some(({level}) => level === 'bad' || (args.strict === true && level === 'warning'));
 		if (context.isJson) {
-			context.printJson({isReady, findings});
+			context.printJson({version: 1, isReady, findings});
 		} else {
 			print(findings, isReady, context);
 		}
@@ -80,7 +80,7 @@ async function tryOut(directory: string, {native, signal, env}: Context): Promis
 		});
 		const [connection] = connections;
 		if (!isDone || !connection) {
-			return finding(['toolkit', 'bad', 'conversation'], 'A program under the toolkit does not work here.', log.trim());
+			return finding(['toolkit', 'bad', 'conversation'], 'A program under the toolkit does not work here.', explainLog(log));
 		}
 
 		const reason = native.reasons().find(({code}) => code === connection.reason);
@@ -94,6 +94,11 @@ async function tryOut(directory: string, {native, signal, env}: Context): Promis
 
 		throw error;
 	}
+}
+
+/** Node's own words for what went wrong, without the trace. */
+function explainLog(log: string): string {
+	return /EMFILE|too many open files/i.test(log) ? 'Too few files may be open (ulimit -n): raise the limit.' : /^\w*Error: .*$/m.exec(log)?.[0] ?? log.trim();
 }
 
 function print(findings: readonly EnvFinding[], isReady: boolean, {paint, print: write}: Context): void {

@@ -40,7 +40,7 @@ export const liveCommand = defineCommand({
 		program: {type: 'string', default: '', requiresArg: true, describe: 'The client whose rules count at this end'},
 	},
 	examples: [['$0 live localhost:6379', 'whether connections to redis would be promoted'], [String.raw`$0 live :6379 --send 'PING\r\n'`, 'the same, tried']],
-	json: '{peer, verdict, transport, reason, text, remedy, uid, processes[]: {pid, program, executable, library, settings}, talk: {sent, count, answers, promoted, bytes, shmBytes}}; uid and talk only where there are such; verdict is promotes, stays or unknown',
+	json: '{version, peer, verdict, transport, reason, text, remedy, uid, processes[]: {pid, program, executable, library, settings}, talk: {sent, count, answers, promoted, bytes, shmBytes}}; uid and talk only where there are such; verdict is promotes, stays or unknown',
 	exitCodes: [[0, 'It would be promoted; with --send: it was.'], [1, 'It would stay on TCP.'], [2, 'That cannot be told: the other end belongs to somebody else.']],
 	async run(args, context) {
 		const target = parseTarget(args.peer);
@@ -51,7 +51,7 @@ export const liveCommand = defineCommand({
 		const talk = text === undefined ? undefined : await hold({...target, text, count, answerMs: timeoutMs}, context);
 		const final = talk ? correct(judgement, talk, context) : judgement;
 		if (context.isJson) {
-			context.printJson({peer: args.peer, ...final, ...seen, ...(talk && {talk: talk.talk})});
+			context.printJson({version: 1, peer: args.peer, ...final, ...seen, ...(talk && {talk: talk.talk})});
 		} else {
 			print(args.peer, final, talk?.talk, context);
 		}

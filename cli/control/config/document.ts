@@ -1,7 +1,6 @@
 /** A whole configuration as one JSON document, to and from a directory. */
-import {readFileSync} from 'node:fs';
 import {type Native} from '../../native.js';
-import {CliError, errorCode} from '../cli-error.js';
+import {readText} from '../read-text.js';
 import {ruleToJson} from '../rules/format-rule.js';
 import {compileRules, parseRuleList, parseRulesText} from '../rules/parse-rules.js';
 import {profilePairs, readProfile} from '../profiles/profiles.js';
@@ -30,7 +29,7 @@ export function directoryToDocument({path, values, rules, preload}: Directory, n
 
 /** Reads and checks `file` (`-`: standard input); throws a CliError with every fault. */
 export function readDocument(file: string, native: Native): ConfigurationJson {
-	const text = readInput(file);
+	const text = readText(file);
 	const parsed = parseJson(text, file);
 	const checked = 'fault' in parsed ? {faults: [parsed.fault]} : checkConfiguration(parsed.value, {text, file}, native);
 	if ('faults' in checked) {
@@ -60,15 +59,4 @@ export function documentToChanges({settings = {}, rules, preload}: Configuration
 	changes.set(otherFiles.preload, preload && formatPreloadConfig(preload));
 	changes.set(otherFiles.profile, undefined);
 	return changes;
-}
-
-/** `latin1`: one character a byte. */
-export function readInput(file: string, encoding: 'utf8' | 'latin1' = 'utf8'): string {
-	try {
-		return readFileSync(file === '-' ? 0 : file, encoding);
-	} catch (error) {
-		throw new CliError(`${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`, {
-			code: errorCode(error) === 'ENOENT' ? 'not-found' : 'read-failed', cause: error, remedy: 'Check the path, and that you may read it.',
-		});
-	}
 }

@@ -1,8 +1,9 @@
 import test from 'ava';
 import {CliError} from '../../../../cli/control/cli-error.js';
 import {diffDocuments} from '../../../../cli/control/config/diff.js';
-import {directoryToDocument, documentToChanges, readDocument, readInput} from '../../../../cli/control/config/document.js';
+import {directoryToDocument, documentToChanges, readDocument} from '../../../../cli/control/config/document.js';
 import {readDirectory} from '../../../../cli/control/config/read-directory.js';
+import {readText as readInput} from '../../../../cli/control/read-text.js';
 import {loadNative} from '../../../../cli/native.js';
 import {makeRoot} from '../../helpers/make-root.js';
 import {makeTemporaryDirectory, writeTemporaryFile} from '../../helpers/temporary-directory.js';
