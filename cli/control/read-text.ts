@@ -7,15 +7,17 @@ import {CliError, errorCode} from './cli-error.js';
 const sizeMax = 1024 ** 2;
 
 /** `-`: standard input; `latin1`: one character a byte. Throws a CliError; never reads more than that. */
-export function readText(file: string, encoding: 'utf8' | 'latin1' = 'utf8'): string {
+export function readText(file: string, encoding: 'utf8' | 'latin1' = 'utf8', remedy = 'Check the path, and that you may read it.'): string {
 	let fd: number | undefined;
 	try {
 		fd = file === '-' ? 0 : openSync(file, 'r');
 		return readUpTo(fd, file).toString(encoding);
 	} catch (error) {
-		throw error instanceof CliError ? error : new CliError(`${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`, {
-			code: errorCode(error) === 'ENOENT' ? 'not-found' : 'read-failed', cause: error, remedy: 'Check the path, and that you may read it.',
-		});
+		throw error instanceof CliError
+			? error
+			: new CliError(`${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`, {
+				code: errorCode(error) === 'ENOENT' ? 'not-found' : 'read-failed', cause: error, remedy,
+			});
 	} finally {
 		if (fd !== undefined && fd > 0) {
 			closeSync(fd);

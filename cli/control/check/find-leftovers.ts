@@ -1,7 +1,7 @@
 /** Files that tools of this package made and did not live to remove. */
-import {readdirSync, readFileSync, readlinkSync, statSync} from 'node:fs';
+import {existsSync, readdirSync, readFileSync, readlinkSync, statSync} from 'node:fs';
 import path from 'node:path';
-import {isTemporaryDirectory, isTemporaryFile} from '../config/temporary-names.js';
+import {isTemporaryDirectory, isTemporaryFile, journalName} from '../config/temporary-names.js';
 
 type Search = {
 	readonly temporaryDirectory: string;
@@ -19,7 +19,8 @@ export function findLeftovers(search: Search, root = '/proc'): string[] {
 	const {temporaryDirectory, configDirectory} = search;
 	const candidates = [
 		...list(temporaryDirectory, name => /^(?:rsrun|rscheck)-[\w-]{6,}$/.test(name)),
-		...list(configDirectory, isTemporaryFile),
+		// With a journal they are no leftovers: the next change puts them in their places.
+		...(existsSync(path.join(configDirectory, `.${journalName}`)) ? [] : list(configDirectory, isTemporaryFile)),
 		...list(path.dirname(configDirectory), name => isTemporaryDirectory(name, configDirectory)),
 	].filter(file => isOld(file, search));
 	if (candidates.length === 0) {

@@ -2,14 +2,15 @@
 import {type Native} from '../../native.js';
 import {readText} from '../read-text.js';
 import {ruleToJson} from '../rules/format-rule.js';
-import {compileRules, parseRuleList, parseRulesText} from '../rules/parse-rules.js';
+import {compileRules, faultsOfList, parseRuleList, parseRulesText} from '../rules/parse-rules.js';
 import {profilePairs, readProfile} from '../profiles/profiles.js';
 import {checkConfiguration} from './check-document.js';
 import {refuse} from './choose-directory.js';
+import {type Fault} from './fault.js';
 import {lineOfPath} from './line-of-path.js';
 import {parseJson} from './parse-json.js';
 import {findOption, parseValue} from './parse-value.js';
-import {formatPreloadConfig, parsePreloadConfig} from './preload-config.js';
+import {formatPreloadConfig, parsePreloadConfig, type PreloadEntry} from './preload-config.js';
 import {otherFiles, type Directory} from './read-directory.js';
 import {type ConfigurationJson} from './schema.js';
 import {type Changes} from './write-directory.js';
@@ -18,7 +19,7 @@ const schemaName = 'config.schema.json';
 
 export function directoryToDocument({path, values, rules, preload}: Directory, native: Native): ConfigurationJson & {readonly $schema: string} {
 	const parsedRules = rules === undefined ? undefined : parseRulesText(rules, `${path}/${otherFiles.rules}`, native).rules;
-	const entries = preload === undefined ? undefined : parsePreloadConfig(preload, `${path}/${otherFiles.preload}`).entries;
+	const entries = preload === undefined ? undefined : parsePreloadConfig(preload, `${path}/${otherFiles.preload}`).entries.map(({line: _line, ...entry}) => entry);
 	return {
 		$schema: schemaName, version: 1,
 		settings: Object.fromEntries([...values].map(([name, value]) => [name, findOption(name, native).values === '' ? Number(value) : value])),
@@ -31,18 +32,28 @@ export function directoryToDocument({path, values, rules, preload}: Directory, n
 export function readDocument(file: string, native: Native): ConfigurationJson {
 	const text = readText(file);
 	const parsed = parseJson(text, file);
-	const checked = 'fault' in parsed ? {faults: [parsed.fault]} : checkConfiguration(parsed.value, {text, file}, native);
+	const checked = 'fault' in parsed
+		? {faults: [parsed.fault]}
+		: checkConfiguration(parsed.value, {text, file}, native, (value, isSound) => {
+			const {rules, preload} = (value ?? {}) as {readonly rules?: unknown; readonly preload?: unknown};
+			return [...faultsOfList(rules, {text, file, path: '/rules', isSound}, native), ...preloadFaults(preload, {text, file, isSound})];
+		});
 	if ('faults' in checked) {
 		refuse(checked.faults, remedy);
 		return {version: 1};
 	}
 
+	// What only the whole list shows: too many rules.
 	refuse(parseRuleList(checked.value.rules ?? [], {file, text, path: '/rules'}, native).faults, remedy);
-	refuse((checked.value.preload ?? []).flatMap((entry, index) => {
-		const line = lineOfPath(text, `/preload/${index}`);
-		return parsePreloadConfig(formatPreloadConfig([entry]), file).faults.map(fault => ({...fault, line}));
-	}), remedy);
 	return checked.value;
+}
+
+function preloadFaults(preload: unknown, {text, file, isSound}: {readonly text: string; readonly file: string; readonly isSound: (path: string) => boolean}): Fault[] {
+	return Array.isArray(preload)
+		? preload.flatMap((entry: unknown, index) => isSound(`/preload/${index}`)
+			? parsePreloadConfig(formatPreloadConfig([entry as PreloadEntry]), file).faults.map(fault => ({...fault, line: lineOfPath(text, `/preload/${index}`)}))
+			: [])
+		: [];
 }
 
 const remedy = 'Nothing was changed. config/config.schema.json says what a configuration is.';

@@ -1,6 +1,9 @@
 /** How rsconfig calls what it is about to put in its place, so that what a killed one left can be found. */
 import path from 'node:path';
 
+/** With a dot before it: what is left to be done of a change, in the directory itself. */
+export const journalName = 'unfinished';
+
 /** Beside the file `name`. */
 export function temporaryFile(name: string): string {
 	return `.${name}.rsconfig`;

@@ -39,7 +39,7 @@ export function readProfile(name: string, native: Native): Profile {
 	}
 
 	const file = isPath ? name : path.join(directory, `${name}.json`);
-	return parseProfile(readText(file), file, path.basename(file, '.json'), native);
+	return parseProfile(readText(file, 'utf8', 'Check the path; rsconfig profiles lists what there is.'), file, path.basename(file, '.json'), native);
 }
 
 function parseProfile(text: string, file: string, name: string, native: Native): Profile {
