@@ -2,7 +2,7 @@
 import process from 'node:process';
 import {setTimeout} from 'node:timers/promises';
 import {formatConnections} from '../../control/stat/format-connections.js';
-import {filterOptions, filterValues, look, parseFilter, type Filter} from '../../control/stat/select-connections.js';
+import {filterOptions, filterValues, judgeLook, look, parseFilter, type Filter} from '../../control/stat/select-connections.js';
 import {type Snapshot} from '../../control/stat/take-snapshot.js';
 import {parseSeconds} from '../../control/stat/parse-seconds.js';
 import {defineCommand, type Context} from '../../control/tool/tool.js';
@@ -37,12 +37,12 @@ export const listCommand = defineCommand({
 			// Its module is not for those who only look.
 			const {formatMetrics} = await import('../../control/stat/export-metrics.js');
 			context.print(await formatMetrics(look(filter, context.native)));
-			return 0;
+			return judgeLook(filter, context.warn);
 		}
 
 		if (!args.watch) {
 			print(look(filter, context.native), context);
-			return 0;
+			return judgeLook(filter, context.warn);
 		}
 
 		await watch(filter, parseSeconds('interval', args.interval), context);

@@ -1,6 +1,6 @@
 /** `rsstat summary` */
 import {formatSummary, summarize} from '../../control/stat/summarize.js';
-import {filterOptions, filterValues, look, parseFilter} from '../../control/stat/select-connections.js';
+import {filterOptions, filterValues, judgeLook, look, parseFilter} from '../../control/stat/select-connections.js';
 import {defineCommand} from '../../control/tool/tool.js';
 
 export const summaryCommand = defineCommand({
@@ -11,7 +11,8 @@ export const summaryCommand = defineCommand({
 	values: filterValues,
 	json: '{version, time, processes, connections, promoted, transports: {NAME: count}, reasons: {CODE: count}, programs: {NAME: {connections, promoted}}, open: {sentBytes, receivedBytes, shmBytes, sentMessages, receivedMessages}, ended: the same and {connections, promoted}, sleeps, spins, dropped}; ended: of connections that ended in processes that still live',
 	run(args, context) {
-		const snapshot = look(parseFilter(args, context.native.reasons()), context.native);
+		const filter = parseFilter(args, context.native.reasons());
+		const snapshot = look(filter, context.native);
 		const summary = summarize(snapshot);
 		if (context.isJson) {
 			context.printJson({version: 1, time: snapshot.time, ...summary});
@@ -19,6 +20,6 @@ export const summaryCommand = defineCommand({
 			context.print(formatSummary(summary, context.native.reasons()));
 		}
 
-		return 0;
+		return judgeLook(filter, context.warn);
 	},
 });

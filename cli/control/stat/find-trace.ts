@@ -1,5 +1,6 @@
 /** The flight recorder of a living process, or what a dead one left in a file or a core. */
-import {statSync} from 'node:fs';
+import {readdirSync, statSync} from 'node:fs';
+import path from 'node:path';
 import {type Native, type Reason, type Trace, type TraceEvent} from '../../native.js';
 import {CliError} from '../cli-error.js';
 import {openMemory} from './memory.js';
@@ -90,17 +91,47 @@ function describeTrace(trace: Trace | undefined, reasons: readonly Reason[]): Ev
 		: [];
 }
 
-/** Of a living process: throws when it has none that we may read. */
-export function requireProcessTraces(pid: number, native: Native, root = proc): EventLog[] {
-	const logs = readProcessTraces(pid, native, root);
+/** Of a living process, or of a dead one that left a file in one of the directories; throws when there is none that we may read. */
+export function requireProcessTraces(pid: number, native: Native, directories: readonly string[] = [], root = proc): EventLog[] {
+	const living = readProcessTraces(pid, native, root);
+	const logs = living.length > 0 || listPids(root).includes(pid) ? living : findDeadTraces(pid, directories, native);
 	if (logs.length > 0) {
 		return logs;
 	}
 
-	throw new CliError(
-		listPids(root).includes(pid) ? `process ${pid} shows no trace` : `there is no process ${pid}`,
-		{code: 'no-trace', remedy: 'rsstat lists processes with connections under the toolkit. Those of other users are shown to root only.'},
-	);
+	if (listPids(root).includes(pid)) {
+		throw new CliError(`process ${pid} shows no trace`, {code: 'no-trace', remedy: 'rsstat lists processes with connections under the toolkit. Those of other users are shown to root only.'});
+	}
+
+	throw new CliError(`there is no process ${pid}, and no file of its trace in ${directories.join(', ')}`, {
+		code: 'no-trace',
+		remedy: 'If it was started with rsrun --trace FILE (RSOCKET_TRACE), give that file: rsstat trace FILE.PID; or give its core. If not, start it with rsrun --trace=FILE next time: FILE.PID outlives it.',
+	});
+}
+
+/** Of a dead process: the file that --trace made for it, where it is in one of the directories. */
+function findDeadTraces(pid: number, directories: readonly string[], native: Native): EventLog[] {
+	const files = directories.flatMap(directory => listFiles(directory).filter(name => new RegExp(String.raw`(?:^|\D)${pid}(?:\D|$)`).test(name)).map(name => path.join(directory, name)));
+	for (const file of files.filter(name => statSync(name, {throwIfNoEntry: false})?.isFile())) {
+		try {
+			const logs = readFileTraces(file, native).filter(log => log.pid === pid);
+			if (logs.length > 0) {
+				return logs;
+			}
+		} catch {
+			// Another file with that number in its name.
+		}
+	}
+
+	return [];
+}
+
+function listFiles(directory: string): string[] {
+	try {
+		return readdirSync(directory);
+	} catch {
+		return [];
+	}
 }
 
 /** The events of one connection, oldest first; a child's may have been opened by its parent. */

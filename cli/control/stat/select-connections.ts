@@ -32,16 +32,22 @@ export const filterValues: ValueTable = {
 
 /** What can be seen of what the filter leaves: with a filter, of processes only those that have such connections. */
 export function look(filter: Filter, native: Native, root = proc): Snapshot {
-	const gone = filter.pids.find(pid => !listPids(root).includes(pid));
-	if (gone !== undefined) {
-		throw new CliError(`there is no process ${gone}`, {code: 'no-process', exitCode: 1, remedy: 'rsstat lists the processes with connections under the toolkit.'});
-	}
-
 	// Nobody else is looked at.
 	const snapshot = takeSnapshot(native, {pids: filter.pids.length === 0 ? undefined : filter.pids, root});
 	const connections = selectConnections(snapshot.connections, filter);
 	const isNarrow = filter.ports.length + filter.transports.length + filter.reasons.length > 0;
 	return {...snapshot, connections, processes: isNarrow ? snapshot.processes.filter(({pid}) => connections.some(connection => connection.pid === pid)) : snapshot.processes};
+}
+
+/** The exit code after a look: warns of processes that were asked for and are not there. */
+export function judgeLook({pids}: Filter, warn: (text: string) => void, root = proc): number {
+	const there = listPids(root);
+	const gone = pids.filter(pid => !there.includes(pid));
+	for (const pid of gone) {
+		warn(`there is no process ${pid}`);
+	}
+
+	return gone.length === 0 ? 0 : 1;
 }
 
 /** Throws for what cannot fit anything. */
@@ -72,7 +78,7 @@ export function parseNumber(name: string, text: string, min: number, max: number
 	throw new CliError(`--${name} ${text} is not a number from ${min} to ${max}`, {code: 'usage', remedy: `Give --${name} such a number.`});
 }
 
-export function selectConnections(connections: readonly LiveConnection[], {pids, ports, transports: carriers, reasons}: Filter): LiveConnection[] {
+function selectConnections(connections: readonly LiveConnection[], {pids, ports, transports: carriers, reasons}: Filter): LiveConnection[] {
 	return connections.filter(({pid, local, peer, send, recv, reason}) =>
 		(pids.length === 0 || pids.includes(pid))
 		&& (ports.length === 0 || ports.some(port => portOf(local) === port || portOf(peer) === port))
