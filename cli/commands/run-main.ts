@@ -1,6 +1,7 @@
 /** From the arguments of rsrun(1) to its exit code. */
 import {readOwnProcess} from '../control/own-process.js';
 import {fromRaw} from '../control/raw.js';
+import type * as runTool from '../control/tool/run-tool.js';
 import {completionRequest} from '../control/tool/completion-script.js';
 import {writeFully} from '../control/write-fully.js';
 import {loadNative} from '../native.js';
@@ -13,7 +14,7 @@ import {run} from './run.js';
 export async function runMain(args: readonly string[], version: string): Promise<number> {
 	const native = loadNative();
 	if (args[0] === completionRequest) {
-		const {main} = load('./control/tool/run-tool.js') as typeof import('../control/tool/run-tool.js');
+		const {main} = load('./control/tool/run-tool.js') as typeof runTool;
 		return main(defineRun(native));
 	}
 

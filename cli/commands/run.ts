@@ -11,6 +11,7 @@ import {
 import {findProgram} from '../control/find-program.js';
 import {formatReport, formatReportJson} from '../control/format-report.js';
 import {type OwnProcess} from '../control/own-process.js';
+import type * as launchFiles from '../control/launch-files.js';
 import {prepareEnvironment} from '../control/prepare-environment.js';
 import {quote} from '../control/quote.js';
 import {fromRaw, type Raw} from '../control/raw.js';
@@ -67,7 +68,7 @@ function resolveFiles(options: RunOptions, native: Native): Resolved {
 		return {...options, rules: undefined};
 	}
 
-	const {profileSettings, rulesVariable} = load('./control/launch-files.js') as typeof import('../control/launch-files.js');
+	const {profileSettings, rulesVariable} = load('./control/launch-files.js') as typeof launchFiles;
 	return {
 		...options,
 		settings: [...profile === undefined ? [] : profileSettings(profile, native), ...settings],

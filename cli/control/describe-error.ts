@@ -22,7 +22,7 @@ function explain(error: unknown): CliError {
 	}
 
 	const message = error instanceof Error ? error.message : String(error);
-	switch (errorCode(error)) {
+	switch (errorCode(error) ?? '') {
 		case 'EMFILE':
 		case 'ENFILE': {
 			return new CliError('too few files may be open (ulimit -n)', {code: 'nofile', cause: error, remedy: 'Raise the limit: ulimit -n 1024; where that is refused, as root: prlimit --pid $$ --nofile=1024:.'});

@@ -98,7 +98,7 @@ async function tryOut(directory: string, {native, signal, env}: Context): Promis
 
 /** Node's own words for what went wrong, without the trace. */
 function explainLog(log: string): string {
-	return /EMFILE|too many open files/i.test(log) ? 'Too few files may be open (ulimit -n): raise the limit.' : /^\w*Error: .*$/m.exec(log)?.[0] ?? log.trim();
+	return /emfile|too many open files/i.test(log) ? 'Too few files may be open (ulimit -n): raise the limit.' : /^\w*Error: .*$/m.exec(log)?.[0] ?? log.trim();
 }
 
 function print(findings: readonly EnvFinding[], isReady: boolean, {paint, print: write}: Context): void {

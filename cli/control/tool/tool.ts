@@ -47,11 +47,11 @@ export type Command = {
 	readonly json?: string;
 	/** The exit codes that it alone has. */
 	readonly exitCodes?: ReadonlyArray<readonly [number, string]>;
+	readonly values?: ValueTable;
 	/** Instead of `run`: commands below this one. */
 	readonly commands?: readonly Command[];
 	/** Words that may stand as the argument under completion, besides what yargs knows. */
 	complete?(words: readonly string[], context: Context): readonly string[];
-	readonly values?: ValueTable;
 	/** Returns the exit code. Words after `--` are `args['--']`. */
 	run?(args: Readonly<Record<string, unknown>>, context: Context): number | Promise<number>;
 };

@@ -53,7 +53,7 @@ test('what a killed rsconfig leaves is found', t => {
 	for (const names of [['a', 'b'], ['a']]) {
 		t.is(spawnSync(process.execPath, ['--input-type=module', '-e', script, configDirectory, ...names], {env: {...process.env, NODE_V8_COVERAGE: undefined}}).signal, 'SIGKILL');
 		const left = findLeftovers({...search, now: now + 3_600_000}, root);
-		t.is(left.length, 1, names.join(' '));
+		t.is(left.length, 1, `${names.join(' ')}`);
 		rmSync(left[0] ?? '', {recursive: true});
 	}
 });

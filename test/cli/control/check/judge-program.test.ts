@@ -102,7 +102,7 @@ test('what cannot start is not said to be accelerated', t => {
 	t.like(judge(writeTemporaryFile(directory, 'bionic', makeElf({interpreter: '/system/bin/linker64'}))), {verdict: 'cannot-start', findings: [{code: 'linker-missing'}, {code: 'libc'}]});
 	t.is(judge(writeTemporaryFile(directory, 'other', makeElf({interpreter: process.execPath}))).verdict, 'plain');
 	compile(t, path.join(directory, 'libgone.so'), 'int gone() { return 0; }', '-shared', '-fPIC');
-	const needy = compile(t, path.join(directory, 'needy'), 'int connect(), gone(); int main() { return connect() + gone(); }', path.join(directory, 'libgone.so'), `-Wl,-soname,x`, '-Wl,-rpath,$ORIGIN');
+	const needy = compile(t, path.join(directory, 'needy'), 'int connect(), gone(); int main() { return connect() + gone(); }', path.join(directory, 'libgone.so'), '-Wl,-soname,x', '-Wl,-rpath,$ORIGIN');
 	t.is(judge(needy).verdict, 'accelerates');
 	rmSync(path.join(directory, 'libgone.so'));
 	const judgement = judge(needy);
