@@ -212,10 +212,10 @@ test('preload_configs', async t => {
 		const before = contentsOf(directory);
 		for (const [args, code] of [[['validate'], 1], [['preload', 'add', 'x', 'INET', 'STREAM', 'TCP'], 125], [['preload', 'remove', 'redis'], 125], [['export'], 125]] as const) {
 			const {code: got, stdout, stderr} = await runConfig(directory, args);
-			t.is(got, code, where);
-			t.regex(`${stdout}${stderr}`, expected, where);
-			t.notRegex(stdout + stderr, /internal error|undefined|\n\s+at /, where);
-			t.deepEqual(contentsOf(directory), before, where);
+			t.is(got, code, `${where}`);
+			t.regex(`${stdout}${stderr}`, expected, `${where}`);
+			t.notRegex(stdout + stderr, /internal error|undefined|\n\s+at /, `${where}`);
+			t.deepEqual(contentsOf(directory), before, `${where}`);
 		}
 	}
 });
