@@ -1,15 +1,31 @@
-/** The library: what the tools do, for programs. The tools are thin over the same functions. */
+/** The library: what the tools do, and sockets, for programs. The tools are thin over the same functions. Reference: docs/library.md. */
 export {type LiveConnection, type LiveProcess, type Snapshot} from './control/stat/take-snapshot.js';
 export {type Event, type EventLog} from './control/stat/find-trace.js';
+export {type ExplainedConnection} from './control/stat/explain-connections.js';
 export {type Summary} from './control/stat/summarize.js';
-export {type Setting} from './control/config/effective.js';
+export {type Setting, type Source} from './control/config/effective.js';
+export {type ExplainedSetting} from './control/config/explain-setting.js';
+export {type Change} from './control/config/change.js';
+export {type Difference} from './control/config/diff.js';
 export {type Fault} from './control/config/fault.js';
+export {type PreloadEntry} from './control/config/preload-config.js';
+export {type ConfigurationJson} from './control/config/schema.js';
+export {type RuleJson} from './control/rules/format-rule.js';
+export {type ExaminedRules} from './control/rules/examine-rules.js';
+export {type RuleSubject, type RuleVerdict} from './control/rules/try-rules.js';
 export {type Profile} from './control/profiles/profiles.js';
-export {type Judgement} from './control/check/judge-program.js';
+export {type Judgement, type Verdict} from './control/check/judge-program.js';
 export {type EnvFinding} from './control/check/machine.js';
+export {type LiveJudgement} from './control/check/check-live.js';
+export {type Mix} from './control/check/check-fallback.js';
+export {type Results} from './control/check/format-matrix.js';
+export {type Cell} from './control/check/run-matrix.js';
 export {type Obstacle} from './control/find-obstacle.js';
 export {CliError} from './control/cli-error.js';
 export {run, type RunSubprocess, type ToolkitOptions} from './control/library/run-program.js';
 export {stats} from './control/library/statistics.js';
-export {config, type ConfigOptions} from './control/library/configuration.js';
-export {check} from './control/library/checks.js';
+export {config, type ConfigEvent} from './control/library/configuration.js';
+export {type ChangeOptions, type ConfigOptions} from './control/library/defaults.js';
+export {type RulesAnswer} from './control/library/rules.js';
+export {check, type EnvironmentOptions, type FallbackOptions, type LiveOptions, type MatrixOptions} from './control/library/checks.js';
+export * as rsocket from './control/rsocket/rsocket.js';

@@ -148,6 +148,47 @@ export type ParsedRule
 
 export type ExitStatus = {readonly code: number} | {readonly signal: number};
 
+/** One end's name. */
+export type SocketName = {readonly address: string; readonly family: 'IPv4' | 'IPv6'; readonly port: number};
+
+/** `struct rdma_carrier`; `reason` is an index into `reasons()`. */
+export type CarrierRecord = {
+	readonly send: 'tcp' | 'shm' | 'verbs';
+	readonly recv: 'tcp' | 'shm' | 'verbs';
+	readonly reason: number;
+	readonly sendBytes: number;
+	readonly recvBytes: number;
+	readonly shmSendBytes: number;
+	readonly shmRecvBytes: number;
+};
+
+/** Rsockets by number; numbers are never used again. Nothing blocks, nothing throws: what fails is a negative errno. Addresses are numeric. */
+export type Rsockets = {
+	create(family: 4 | 6): number;
+	bind(id: number, address: string, port: number, ipv6Only: boolean): number;
+	/** 0: under way; it is reported as writable when it is decided, and `connected` says how. */
+	connect(id: number, address: string, port: number): number;
+	/** -EAGAIN: not yet. */
+	connected(id: number): number;
+	listen(id: number, backlog: number): number;
+	/** A number. -EAGAIN: the next is reported. */
+	accept(id: number): number;
+	/** 0: the end. -EAGAIN: more is reported. */
+	receive(id: number, bytes: Uint8Array): number;
+	/** Some of the bytes from `offset` of `chunks[first]` on. -EAGAIN: room is reported. */
+	send(id: number, chunks: readonly Uint8Array[], first: number, offset: number): number;
+	shutdown(id: number): number;
+	/** `reset`: the peer is told by RST. */
+	close(id: number, reset: boolean): void;
+	name(id: number, peer: boolean): SocketName | number;
+	noDelay(id: number, on: boolean): number;
+	/** `idle`: seconds before the first probe; 0: the system's. */
+	keepAlive(id: number, on: boolean, idle: number): number;
+	carrier(id: number): CarrierRecord | number;
+	/** Whether the event loop goes on for the sockets' sake; at first it does not. */
+	hold(alive: boolean): void;
+};
+
 export type Native = {
 	readonly statsLayout: {readonly areaName: string; readonly areaSize: number; readonly headSize: number; readonly traceSize: number};
 	options(): Option[];
@@ -175,6 +216,11 @@ export type Native = {
 	areaRecords(bytes: Uint8Array): ConnectionRecord[];
 	/** Undefined: these bytes are no trace. */
 	traceRead(bytes: Uint8Array): Trace | undefined;
+	/**
+	Opens librsocket.so, once a process, and starts the thread that watches its sockets, once a call. `onReady` gets `[id, events, id, events...]`,
+	events as in epoll(7), and may look until -EAGAIN. Throws an Error that says why the library cannot be opened.
+	*/
+	rsockets(library: string, onReady: (ready: readonly number[]) => void): Rsockets;
 	hasCapabilities(path: Raw): boolean;
 	/** Replaces this process. Returns only by throwing an Error with `code`. */
 	execve(path: Raw, argv: readonly Raw[], env: readonly Raw[], inherited: Inherited): never;
@@ -191,6 +237,9 @@ const releaseUrl = new URL('../../build/Release/', import.meta.url);
 
 /** Where the library that programs preload is built. */
 export const preloadLibrary = fileURLToPath(new URL('librspreload.so', releaseUrl));
+
+/** The rsockets API, which the addon opens. */
+export const rsocketLibrary = fileURLToPath(new URL('librsocket.so', releaseUrl));
 
 export function loadNative(): Native {
 	const path = fileURLToPath(new URL('rsocket.node', releaseUrl));

@@ -234,20 +234,29 @@ uint32_t sleeper_announce(struct sleeper *s)
 	return pages;
 }
 
-void sleeper_empty(const struct sleeper *s)
+static bool take_ring(const struct sleeper *s)
 {
 	char byte[16];
 
-	for (int i = 0; i < EMPTY_MAX && s->fd > 0; i++)
-		if (kernel_recv(s->fd, byte, sizeof byte, MSG_DONTWAIT) < 0)
-			break;
+	return s->fd > 0 && kernel_recv(s->fd, byte, sizeof byte, MSG_DONTWAIT) >= 0;
+}
+
+void sleeper_heard(const struct sleeper *s)
+{
+	take_ring(s);
+}
+
+void sleeper_empty(const struct sleeper *s)
+{
+	for (int i = 0; i < EMPTY_MAX && take_ring(s); i++)
+		;
 }
 
 void sleeper_awake(struct sleeper *s, uint32_t pages, bool rung)
 {
-	/* Emptied before the turn goes up: a ring for the new turn must stay in the socket. */
+	/* Taken before the turn goes up: a ring for the new turn must stay in the socket. */
 	if (rung)
-		sleeper_empty(s);
+		sleeper_heard(s);
 	for (uint32_t i = 0; i < pages; i++) {
 		uint64_t left = fetch_sub(&sleeper_state(s, i)->state, BELL_ONE_SLEEPER) - BELL_ONE_SLEEPER;
 

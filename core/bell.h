@@ -63,8 +63,11 @@ void bell_dropped(const struct bell_page *page, uint32_t number);
 /* Falling asleep: announce (full barrier), then look again at what is waited for, then sleep on s->fd among others. Returns in how
  * many pages, which sleeper_awake wants back: bells may be added meanwhile. */
 uint32_t sleeper_announce(struct sleeper *s);
-/* Awake again. RUNG: the socket was readable: it is emptied. */
+/* Awake again. RUNG: the socket was readable: sleeper_heard. */
 void sleeper_awake(struct sleeper *s, uint32_t pages, bool rung);
+/* Takes one ring out of the socket. There seldom are more, and one that stays only ends the next sleep early: not worth the
+ * system call that would find it. */
+void sleeper_heard(const struct sleeper *s);
 /* Takes what is in the socket; bounded, whoever keeps ringing. */
 void sleeper_empty(const struct sleeper *s);
 /* A permanent sleeper (an epoll descriptor that the kernel watches): announced for good. */

@@ -49,17 +49,21 @@ struct conn_shared {
 	uint32_t recv_lowat;
 	uint64_t recv_timeout_ns; /* 0: none */
 	uint64_t send_timeout_ns;
-	uint32_t shut_recv; /* this end called shutdown(SHUT_RD) */
-	uint32_t shut_send; /* this end called shutdown(SHUT_WR) */
-	uint32_t tcp_event; /* TCP reported FIN, RST or an error: ask it from now on */
-	uint32_t end_seen;  /* and POLLRDHUP was among it: as a level it says nothing new */
-	uint32_t probed;    /* our probe byte for a dead peer was sent */
+	uint32_t shut_recv;   /* this end called shutdown(SHUT_RD) */
+	uint32_t shut_send;   /* this end called shutdown(SHUT_WR) */
+	uint32_t tcp_event;   /* TCP reported FIN, RST or an error: ask it from now on */
+	uint32_t end_seen;    /* and POLLRDHUP was among it: as a level it says nothing new */
+	uint32_t probed;      /* our probe byte for a dead peer was sent */
+	uint32_t cork;        /* TCP_CORK as set while the ring carries what we send; by setsockopt, under send_lock */
+	uint32_t zerocopy;    /* ZEROCOPY_* (errqueue.h) */
+	uint32_t next_notice; /* the number of the next zero-copy send; fetch_add */
 	uint32_t
 		room_calls; /* times want_space was raised; fetch_add after it, so that an edge for room is told from others */
 
 	struct stats_conn stats; /* when the report has no room for this connection */
 };
 
+struct errqueue;
 struct reg;
 struct rendezvous;
 
@@ -71,6 +75,7 @@ struct conn {
 	uint32_t descriptors; /* of this process; under the fdtab lock */
 	int fd;               /* one of them; moves when that one is closed: conn_fd */
 	struct stats_conn *stats;
+	struct errqueue *errors; /* errqueue.h; NULL: nothing ever was in it. Set once, by CAS */
 
 	/* Kernel calls of this process that are under way: generation above, count below. A reader or writer counts itself
 	 * (full barrier), then looks at the gate; who moves the direction raises the gate (full barrier), then looks at the count. */
@@ -81,7 +86,8 @@ struct conn {
 	/* Promotion (promote.c), under `promoting`. */
 	uint32_t promoting;    /* try-lock */
 	uint32_t attached;     /* 1: the channel is mapped; release, acquire */
-	uint32_t never;        /* no further attempts, no consent, no commit */
+	uint32_t never;        /* no consent, no commit; no further attempts either, but for maps: promote_over */
+	uint32_t over;         /* no further attempts at all */
 	uint32_t tries;        /* for the peer to be found */
 	uint32_t looks;        /* for its answer */
 	uint64_t search_calls; /* the distance between the first attempts, in calls */
@@ -103,6 +109,8 @@ struct conn {
 	uint32_t slot;
 	uint64_t look_again; /* clock_ticks after which a non-blocking miss asks TCP again */
 	uint64_t stuck_head; /* the peer's head when the sender last asked TCP about it */
+	uint32_t
+		trickle; /* waits in a row for small messages that came at once, none sent in between (poll.c); by readers, relaxed */
 
 	struct rsocket_options {
 		uint32_t made; /* 1: by an r-call; otherwise the rest is nothing */
@@ -112,6 +120,8 @@ struct conn {
 	} rsocket; /* rsocket.h */
 
 	struct iomap *iomap; /* direct placement (iomap.h); NULL: never asked for. Set once, by CAS */
+	/* 1: attached, and it is known how bytes are placed, or that there are no tables; release, acquire */
+	uint32_t maps_settled;
 
 	struct reg *regs; /* epoll registrations, under the readiness lock */
 	struct conn *next_free;
@@ -181,7 +191,7 @@ static inline bool conn_special(const struct conn *c)
 {
 	enum stage s = conn_send_stage(c), r = conn_recv_stage(c);
 
-	return s == STAGE_RING || r == STAGE_MOVING || r == STAGE_RING;
+	return s == STAGE_RING || r == STAGE_MOVING || r == STAGE_RING || load_relaxed(&c->errors);
 }
 
 /* The direction words of the channel. */

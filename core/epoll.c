@@ -3,8 +3,10 @@
  * queued until they are found idle, edge-triggered ones leave at once and come back with the next bit. A wait costs what is
  * ready, never what is registered. All of it is under the readiness lock, which nobody holds while asleep. */
 #include "epoll.h"
+#include "errqueue.h"
 #include "fdtab.h"
 #include "kernel.h"
+#include "placement.h"
 #include "poll.h"
 #include "process.h"
 #include "stream.h"
@@ -275,8 +277,8 @@ static uint32_t kernel_mask(const struct reg *r)
 	if (r->disabled || r->dormant)
 		return mask;
 	mask |= r->events & EPOLLPRI;
-	if (conn_recv_stage(r->conn) != STAGE_RING)
-		mask |= r->events & (EPOLLIN | EPOLLRDNORM);
+	/* Once the ring carries it, nothing may come there; what does must be heard. */
+	mask |= conn_recv_stage(r->conn) != STAGE_RING ? r->events & (EPOLLIN | EPOLLRDNORM) : (uint32_t)EPOLLIN;
 	if (conn_send_stage(r->conn) != STAGE_RING)
 		mask |= r->events & (EPOLLOUT | EPOLLWRNORM);
 	return mask;
@@ -392,7 +394,7 @@ void epoll_mark(struct conn *c, uint32_t events)
 		return;
 	readiness_take();
 	for (struct reg *r = c->regs; r; r = r->conn_next)
-		if (r->tagged && (!(r->events & EPOLLET) || (events & r->events)))
+		if (r->tagged && (!(r->events & EPOLLET) || (events & (r->events | EPOLLERR | EPOLLHUP))))
 			queue_and_wake(r);
 	readiness_drop();
 }
@@ -678,6 +680,9 @@ static int collect(struct epset *set, struct epoll_event *events, int max)
 		revents = (uint16_t)conn_revents(r->conn, (short)(r->events | EPOLLRDHUP),
 						 load_relaxed(&r->conn->shared->recv_lowat));
 		r->ended = revents & END_EVENTS;
+		/* A notice is no end. */
+		if (!load_relaxed(&r->conn->shared->tcp_event))
+			r->ended &= ~(uint32_t)EPOLLERR;
 		revents &= r->events | EPOLLERR | EPOLLHUP;
 		if (!revents)
 			continue;
@@ -706,15 +711,19 @@ static int sift(struct epset *set, struct epoll_event *events, int n)
 		uint64_t data = events[i].data.u64;
 		uint32_t index = data & INDEX_MAX;
 		struct reg *r;
+		uint32_t news = events[i].events;
 
 		if ((data & ~(uint64_t)INDEX_MAX) != set->tag) {
 			events[kept++] = events[i];
 			continue;
 		}
 		if (index == BELL_INDEX) {
+			if (!set->watched) {
+				sleeper_heard(&set->sleeper);
+				continue;
+			}
 			sleeper_empty(&set->sleeper);
-			if (set->watched)
-				sleeper_rearm(&set->sleeper);
+			sleeper_rearm(&set->sleeper);
 			continue;
 		}
 		r = index < set->table_size ? set->table[index] : NULL;
@@ -726,9 +735,11 @@ static int sift(struct epset *set, struct epoll_event *events, int n)
 			events[kept++].data = r->data;
 			continue;
 		}
-		if (events[i].events & END_EVENTS)
-			store_relaxed(&r->conn->shared->tcp_event, 1);
-		if ((events[i].events & ~r->ended) || !(r->events & EPOLLET))
+		conn_note_kernel(r->conn, (int)news);
+		/* Where the ring carries it, TCP is readable by its end alone, which has a bit of its own. */
+		if ((news & END_EVENTS) && conn_recv_stage(r->conn) == STAGE_RING)
+			news &= ~(uint32_t)(EPOLLIN | EPOLLRDNORM);
+		if ((news & ~r->ended) || !(r->events & EPOLLET))
 			queue(r);
 	}
 	return kept;
@@ -817,7 +828,7 @@ int epoll_wait_any(struct epset *set, int epfd, struct epoll_event *events, int 
 {
 	uint64_t deadline = timeout_ns > 0 ? clock_monotonic() + (uint64_t)timeout_ns : 0,
 		 handlers = thread_self.handlers;
-	bool spun = false, napped = false;
+	bool spun = false, napped = false, placing = placement_work();
 	int n;
 
 	critical_enter();
@@ -838,10 +849,22 @@ int epoll_wait_any(struct epset *set, int epfd, struct epoll_event *events, int 
 				if (set->table[i] && set->table[i]->tagged)
 					listen_to(set, set->table[i]->conn);
 		n = 0;
-		if (set->special || has_nested(set)) {
+		if (set->special || has_nested(set) || placing) {
 			n = look(set, epfd, events, max);
 			if (n || timeout_ns == 0)
 				break;
+		}
+		if (placing || placement_any()) {
+			readiness_drop();
+			critical_exit();
+			placing = placement_work();
+			critical_enter();
+			readiness_take();
+			if (thread_self.handlers != handlers)
+				n = -EINTR;
+			if (n || (deadline && clock_monotonic() >= deadline))
+				break;
+			continue;
 		}
 		if (set->special && !spun && !mask && spin_worth()) {
 			bool news;

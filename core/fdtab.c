@@ -1,6 +1,7 @@
 /* The table from descriptor number to object. */
 #include "fdtab.h"
 #include "conn.h"
+#include "dgram.h"
 #include "lock.h"
 #include "thread.h"
 
@@ -30,6 +31,8 @@ void fdtab_copy(int fd, int new)
 		fdtab_set(new, (enum fd_kind)(word & 3), (void *)(word & ~(uintptr_t)3));
 		if ((word & 3) == FD_CONN)
 			fdtab_conn(fd)->descriptors++;
+		else if ((word & 3) == FD_DGRAM)
+			dgram_copied((struct dgram *)(word & ~(uintptr_t)3));
 	}
 	lock_drop(&fdtab_lock);
 	critical_exit();

@@ -69,6 +69,7 @@ static struct conn *leftover(int fd, void *data, size_t size)
 	c->shared->nonblock = (kernel_fcntl(fd, F_GETFL, 0) & O_NONBLOCK) != 0;
 	c->shared->send_stage = STAGE_RETURNED;
 	conn_never(c, REASON_RETURNED_PASSED);
+	store_release(&c->maps_settled, 1);
 	store_release(&c->attached, 1);
 	store_release(&c->shared->recv_stage, STAGE_RING);
 	return c;

@@ -4,19 +4,28 @@
  * riounmap has returned nothing is written there any more. Who may: the kernel decides, and we only ask for a peer of our own
  * user, so that the table of another user's process can never send us into a third one's memory. A pid may mean another process by
  * now: the mapper keeps a random token in its memory that must be found where the table says, before each copy.
- * The copy is done when the call returns, so every later byte of the stream comes after it. */
+ * The copy is done when the call returns, so every later byte of the stream comes after it.
+ * Where the kernel allows no copy the table is published all the same, without addresses: limits, rights and bounds are looked up in it
+ * as ever, and only the bytes go another way (place.h). */
 #include "iomap.h"
 #include "kernel.h"
 #include "log.h"
+#include "message.h"
+#include "place.h"
+#include "placement.h"
 #include "process.h"
 #include "promote.h"
+#include "reach.h"
+#include "rendezvous.h"
 #include "rsocket.h"
+#include "service.h"
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
@@ -27,14 +36,12 @@
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
 #endif
-#ifndef PR_SET_PTRACER
-#define PR_SET_PTRACER 0x59616d61
-#endif
 
 #define PIECE (1u << 20)       /* bytes a visit */
-#define ALONE_NS 200000000ull  /* riomap waits that long for the peer to be found; then the map waits */
-#define FOUND_NS 5000000000ull /* riowrite and rioread */
-#define PAUSE_NS 20000         /* between looks, at first */
+#define FOUND_NS 5000000000ull /* how long the peer is waited for */
+#define ALONE_NS \
+	200000000ull   /* the same by riomap if it is in this process, maybe in this very thread; then the map waits */
+#define PAUSE_NS 20000 /* between looks, at first */
 #define PAUSE_MAX_NS 1000000
 #define VISIT_NS 1000000000ull         /* the longest that a visit is waited for */
 #define RACES_MAX 1000                 /* maps that changed under us: beyond that it is a hostile table */
@@ -60,22 +67,18 @@ struct iomap {
 	struct wire_iomap *own, *peer;
 	uint32_t own_count, peer_count; /* entries; our own copies */
 	struct ucred peer_cred;
-	uint32_t last; /* the entry of the peer's that was visited last */
+	uint32_t last;              /* the entry of the peer's that was visited last */
+	uint32_t kin;               /* a child of the peer's that was last seen to be one; relaxed */
+	struct wire_iomap *side[2]; /* where the tables are; NULL: there are none */
+	uint32_t refused;           /* 1: there are, but how bytes are placed was not agreed on */
+
+	/* Constant with own. How bytes are placed: by a copy, or by message, both by this process, whichever met the peer. */
+	bool direct;  /* we copy */
+	bool exposed; /* the peer copies */
+	struct place place;
+	int serve; /* where the peer asks us; -1: nowhere */
+	uint32_t owner;
 };
-
-/* What our memory shows to those who think they know this process. Renewed in a forked child before it maps anything. */
-static uint64_t token[2];
-static uint32_t token_owner;
-static struct lock token_lock;
-
-static const uint64_t *own_token(void)
-{
-	lock_take(&token_lock);
-	if (token_owner != process_pid() && kernel_random(token, sizeof token))
-		token_owner = process_pid();
-	lock_drop(&token_lock);
-	return token_owner == process_pid() ? token : NULL;
-}
 
 static struct iomap *iomap_get(struct conn *c)
 {
@@ -84,6 +87,8 @@ static struct iomap *iomap_get(struct conn *c)
 	if (i)
 		return i;
 	i = calloc(1, sizeof *i);
+	if (i)
+		i->place.ask = i->serve = -1;
 	if (i && !compare_swap(&c->iomap, &expect, i)) {
 		free(i);
 		i = expect;
@@ -124,7 +129,7 @@ static void memory_collapse(const void *buf, size_t size)
 /* Writes M into a free entry of our table. The lock is held. 0, -ENOMEM (full), or -EIO. */
 static int publish(struct iomap *i, struct map *m)
 {
-	const uint64_t *t = own_token();
+	const uint64_t none[2] = {0}, *t = i->exposed ? reach_token() : none;
 
 	if (!t)
 		return -EIO;
@@ -143,8 +148,9 @@ static int publish(struct iomap *i, struct map *m)
 		store_relaxed(&e->prot, (uint32_t)m->prot);
 		store_relaxed(&e->offset, m->offset);
 		store_relaxed(&e->length, m->size);
-		store_relaxed(&e->address, (uint64_t)(uintptr_t)m->buf);
-		store_relaxed(&e->token_at, (uint64_t)(uintptr_t)t);
+		/* Where our memory is, is not for those who have no business there. */
+		store_relaxed(&e->address, i->exposed ? (uint64_t)(uintptr_t)m->buf : 0);
+		store_relaxed(&e->token_at, i->exposed ? (uint64_t)(uintptr_t)t : 0);
 		store_relaxed(&e->token[0], t[0]);
 		store_relaxed(&e->token[1], t[1]);
 		while (high < k + 1 && !compare_swap(&i->own->high, &high, k + 1))
@@ -199,12 +205,35 @@ static bool visits_end(struct iomap *i, struct map *m)
 	return true;
 }
 
+/* Before a map of ours is published: whoever places bytes there must be able to. 0, -ENOMEM, or -EOPNOTSUPP: this process has not met
+ * the peer, its parent has. Not under the lock. */
+static int expose(struct iomap *i)
+{
+	if (i->exposed) {
+		reach_let_in(&i->peer_cred);
+		return 0;
+	}
+	if (i->owner != process_pid())
+		return -EOPNOTSUPP;
+	return i->serve < 0 ? 0 : service_add(i->serve, i);
+}
+
 void iomap_publish(struct conn *c)
 {
 	struct iomap *i = load_acquire(&c->iomap);
+	bool none;
 
 	if (!i || !i->own)
 		return;
+	lock_take(&i->lock);
+	none = !i->maps;
+	lock_drop(&i->lock);
+	if (none)
+		return;
+	if (expose(i) < 0) {
+		log_at(LOG_WARN, "descriptor %d: the peer cannot be let into what was mapped", conn_fd(c));
+		return;
+	}
 	lock_take(&i->lock);
 	for (struct map *m = i->maps; m; m = m->next)
 		if (m->entry == NO_ENTRY && m->prot && !m->leaving && m->owner == process_pid() && publish(i, m) < 0)
@@ -230,38 +259,56 @@ void iomap_withdraw(struct conn *c)
 	lock_drop(&i->lock);
 }
 
-/* Yama lets a process reach another one's memory only if that one allows it. Nothing where there is no yama. */
-static void let_in(const struct iomap *i)
-{
-	if (i->peer_cred.pid > 0 && (uint32_t)i->peer_cred.pid != process_pid())
-		sys_call2(SYS_prctl, PR_SET_PTRACER, i->peer_cred.pid);
-}
-
 void iomap_attach(struct conn *c, void *area, const uint16_t maps[2], const struct ucred *peer)
 {
 	struct iomap *i = iomap_bytes(maps) ? iomap_get(c) : NULL;
-	struct wire_iomap *side[2];
 
 	if (!i)
 		return;
-	side[0] = area;
-	side[1] = (struct wire_iomap *)(void *)((uint8_t *)area + sizeof *side[0] + maps[0] * sizeof(struct wire_map));
+	i->side[0] = area;
+	i->side[1] =
+		(struct wire_iomap *)(void *)((uint8_t *)area + sizeof *i->side[0] + maps[0] * sizeof(struct wire_map));
 	i->peer_cred = *peer;
 	i->own_count = maps[c->side];
 	i->peer_count = maps[!c->side];
-	i->peer = side[!c->side];
-	store_release(&i->own, side[c->side]);
-	if (i->maps)
-		let_in(i);
-	iomap_publish(c);
-	store_release(&i->own->ready, 1);
+}
+
+void iomap_settle(struct conn *c, const struct placing *p)
+{
+	struct iomap *i = load_acquire(&c->iomap);
+
+	if (i && i->side[0] && p) {
+		i->direct = p->direct;
+		i->exposed = p->exposed;
+		i->place.ask = p->ask;
+		i->serve = p->serve;
+		i->owner = process_pid();
+		i->peer = i->side[!c->side];
+		store_release(&i->own, i->side[c->side]);
+		iomap_publish(c);
+		store_release(&i->own->ready, 1);
+	} else {
+		if (i)
+			store_relaxed(&i->refused, i->side[0] != NULL);
+		if (p && p->ask >= 0) {
+			message_close(p->ask);
+			message_close(p->serve);
+		}
+	}
+	store_release(&c->maps_settled, 1);
 }
 
 void iomap_forked(struct conn *c)
 {
-	if (c->iomap)
-		c->iomap->lock.word = 0;
-	token_lock.word = 0;
+	struct iomap *i = c->iomap;
+
+	if (!i)
+		return;
+	i->lock.word = 0;
+	place_forked(&i->place);
+	if (i->serve >= 0)
+		own_fd_close(i->serve);
+	i->serve = -1;
 }
 
 void iomap_fini(struct conn *c)
@@ -271,6 +318,9 @@ void iomap_fini(struct conn *c)
 	if (!i)
 		return;
 	iomap_withdraw(c);
+	service_remove(i);
+	message_close(i->serve);
+	place_fini(&i->place);
 	store_release(&c->iomap, NULL);
 	for (struct map *m = i->maps, *next; m; m = next) {
 		next = m->next;
@@ -306,14 +356,14 @@ static int memory_check(void *buf, size_t size, int prot)
 }
 
 /* Whether the connection is over, for what the peer still could do with it. */
-static bool ended(const struct conn *c)
+static bool ended(struct conn *c)
 {
-	return kernel_poll_now(conn_fd(c), POLLRDHUP) & (POLLRDHUP | POLLHUP | POLLERR);
+	return errqueue_poll_now(c, POLLRDHUP) & (POLLRDHUP | POLLHUP | POLLERR);
 }
 
-static bool is_attached(struct conn *c)
+static bool is_settled(struct conn *c)
 {
-	return load_acquire(&c->attached);
+	return load_acquire(&c->maps_settled);
 }
 
 /* Young enough that the other end may still be on its way. */
@@ -324,7 +374,7 @@ static bool young(const struct conn *c, uint64_t limit_ns)
 
 bool iomap_searching(struct conn *c)
 {
-	return c->rsocket.iomap_size && !is_attached(c) && !load_relaxed(&c->never) && rsocket_opened(c) &&
+	return iomap_waits(c) && (load_acquire(&c->attached) || !promote_over(c)) && rsocket_opened(c) &&
 	       young(c, FOUND_NS);
 }
 
@@ -350,30 +400,27 @@ void iomap_meet_now(int fd, short events, bool nonblock)
 
 	if (!c)
 		return;
-	while (iomap_searching(c) && !(kernel_poll_now(fd, (short)(events | POLLRDHUP)) & ~POLLOUT)) {
+	if (iomap_searching(c) || load_acquire(&c->attached))
 		promote_look(c);
-		if (nonblock || load_relaxed(&c->shared->nonblock) || !iomap_searching(c) ||
-		    nap(c, fd, events, &pause_ns) < 0)
-			break;
-	}
+	while (iomap_searching(c) && !nonblock && !load_relaxed(&c->shared->nonblock) &&
+	       !(kernel_poll_now(fd, (short)(events | POLLRDHUP)) & ~POLLOUT) && nap(c, fd, events, &pause_ns) == 0)
+		promote_look(c);
 	conn_put(c);
 }
 
-int iomap_meet_send(int fd, int flags)
+void iomap_meet_send(int fd, int flags)
 {
 	struct conn *c = fdtab_conn(fd);
 	struct iomap *i = c ? load_acquire(&c->iomap) : NULL;
-	bool waits;
 
-	if (!i || is_attached(c) || !load_relaxed(&i->pending))
-		return 0;
-	iomap_meet(fd, 0, flags & MSG_DONTWAIT);
-	c = conn_get(fd);
-	if (!c)
-		return 0;
-	waits = iomap_searching(c) && ((flags & MSG_DONTWAIT) || load_relaxed(&c->shared->nonblock));
-	conn_put(c);
-	return waits ? -EAGAIN : 0;
+	if (i && !is_settled(c) && load_relaxed(&i->pending))
+		iomap_meet(fd, 0, flags & MSG_DONTWAIT);
+}
+
+/* Whether there will be no placement. */
+static bool over(struct conn *c)
+{
+	return !load_acquire(&c->attached) && promote_over(c);
 }
 
 /* Waits, if the call may, until DONE or the search has ended. 0, -EINTR, or -EBADF. */
@@ -386,8 +433,7 @@ static int await_peer(struct conn *c, int fd, bool nonblock, uint64_t limit_ns, 
 	for (;;) {
 		if (!done(c))
 			promote_look(c);
-		if (done(c) || nonblock || (load_relaxed(&c->never) && !is_attached(c)) || ended(c) ||
-		    clock_monotonic() - start > limit_ns)
+		if (done(c) || nonblock || over(c) || ended(c) || clock_monotonic() - start > limit_ns)
 			return 0;
 		error = nap(c, fd, 0, &pause_ns);
 		if (error < 0)
@@ -399,7 +445,7 @@ static bool is_ready(struct conn *c)
 {
 	struct iomap *i = load_acquire(&c->iomap);
 
-	return is_attached(c) && (!i || !i->own || load_acquire(&i->peer->ready));
+	return is_settled(c) && (!i || !i->own || load_acquire(&i->peer->ready));
 }
 
 static bool overlaps(const struct iomap *i, uint64_t offset, size_t size)
@@ -419,12 +465,11 @@ static int map_add(struct conn *c, struct iomap *i, struct map *m)
 		if (overlaps(i, m->offset, m->size))
 			return -EEXIST;
 		if (i->own) {
-			let_in(i);
 			error = publish(i, m);
-		} else if (is_attached(c) || i->pending >= c->rsocket.iomap_size) {
-			error = -ENOMEM;
-		} else if (load_relaxed(&c->never)) {
+		} else if (load_relaxed(&i->refused) || over(c)) {
 			error = -EOPNOTSUPP;
+		} else if (is_settled(c) || i->pending >= c->rsocket.iomap_size) {
+			error = -ENOMEM;
 		} else {
 			i->pending++;
 		}
@@ -436,6 +481,51 @@ static int map_add(struct conn *c, struct iomap *i, struct map *m)
 	return error;
 }
 
+/* Adds M once the peer can use it. The channel may come meanwhile. 0 or -errno. */
+static int map_exposed(struct conn *c, struct iomap *i, struct map *m)
+{
+	for (;;) {
+		bool there = load_acquire(&i->own), came;
+		int error = there && m->prot ? expose(i) : 0;
+
+		if (error < 0)
+			return error;
+		lock_take(&i->lock);
+		came = i->own && !there && m->prot;
+		if (!came)
+			error = map_add(c, i, m);
+		lock_drop(&i->lock);
+		if (!came)
+			return error;
+	}
+}
+
+struct end {
+	struct sockaddr_storage peer; /* of the one whose other end is looked for */
+	socklen_t size;
+	bool found;
+};
+
+static void compare_end(struct conn *c, void *arg)
+{
+	struct end *end = arg;
+	struct sockaddr_storage name;
+	socklen_t size = sizeof name;
+
+	end->found |= sys_call3(SYS_getsockname, conn_fd(c), &name, &size) == 0 && size == end->size &&
+		      memcmp(&name, &end->peer, size) == 0;
+}
+
+/* Whether C's other end is a connection of this process too. */
+static bool both_ends_here(struct conn *c)
+{
+	struct end end = {.size = sizeof end.peer};
+
+	if (sys_call3(SYS_getpeername, conn_fd(c), &end.peer, &end.size) == 0)
+		conn_each(compare_end, &end);
+	return end.found;
+}
+
 static off_t map_buffer(struct conn *c, int fd, void *buf, size_t size, int prot, off_t offset)
 {
 	struct iomap *i;
@@ -445,8 +535,9 @@ static off_t map_buffer(struct conn *c, int fd, void *buf, size_t size, int prot
 	if (!rsocket_opened(c) || load_relaxed(&c->stats->reason) == REASON_LISTENING)
 		return -EINVAL;
 	/* A map that waits is of no use to a peer that finds us spinning on our memory. */
-	if (prot && !is_attached(c)) {
-		error = await_peer(c, fd, load_relaxed(&c->shared->nonblock), ALONE_NS, is_attached);
+	if (prot && !is_settled(c)) {
+		error = await_peer(c, fd, load_relaxed(&c->shared->nonblock), both_ends_here(c) ? ALONE_NS : FOUND_NS,
+				   is_settled);
 		if (error < 0)
 			return error;
 	}
@@ -460,9 +551,7 @@ static off_t map_buffer(struct conn *c, int fd, void *buf, size_t size, int prot
 			  .offset = (uint64_t)offset,
 			  .entry = NO_ENTRY,
 			  .owner = process_pid()};
-	lock_take(&i->lock);
-	error = map_add(c, i, m);
-	lock_drop(&i->lock);
+	error = map_exposed(c, i, m);
 	if (error < 0)
 		free(m);
 	return error < 0 ? error : offset;
@@ -538,6 +627,30 @@ int rsocket_iounmap(int fd, void *buf, size_t size)
 	}
 	conn_put(c);
 	return error;
+}
+
+ssize_t iomap_hold(struct iomap *i, uint64_t offset, size_t size, int prot, char **memory)
+{
+	const struct map *m;
+	uint64_t left;
+
+	lock_take(&i->lock);
+	for (m = i->maps; m; m = m->next)
+		if (m->entry != NO_ENTRY && !m->leaving && m->owner == process_pid() && offset >= m->offset &&
+		    offset - m->offset < m->size)
+			break;
+	if (!m || !(m->prot & prot)) {
+		lock_drop(&i->lock);
+		return m ? -EACCES : -EFAULT;
+	}
+	left = m->size - (offset - m->offset);
+	*memory = (char *)m->buf + (offset - m->offset);
+	return (ssize_t)(size < left ? size : left);
+}
+
+void iomap_let_go(struct iomap *i)
+{
+	lock_drop(&i->lock);
 }
 
 /* --- the other side --- */
@@ -617,13 +730,47 @@ static void visit_end(uint64_t *place)
 	store_release(place, 0);
 }
 
+static uint32_t parent_of(uint32_t pid)
+{
+	char path[32], text[512] = "", *end;
+	int file;
+
+	snprintf(path, sizeof path, "/proc/%u/stat", pid);
+	file = sys_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+	if (file < 0)
+		return 0;
+	sys_read(file, text, sizeof text - 1);
+	sys_close(file);
+	/* PID (name) state parent: the name may hold anything. */
+	end = strrchr(text, ')');
+	return end && strlen(end) > 4 ? (uint32_t)strtoul(end + 4, NULL, 10) : 0;
+}
+
+/* Whether OWNER may be named in the peer's table: the process that met us, as the kernel told, or its child. Any other one would have
+ * us copy to or from memory that is not the peer's to give: our own, for a start, which no kernel keeps us from. */
+static bool owner_allowed(struct iomap *i, uint32_t owner)
+{
+	uint32_t peer = (uint32_t)i->peer_cred.pid;
+
+	if (owner == peer || owner == load_relaxed(&i->kin))
+		return true;
+	/* Ourselves only if we were forked by a process that had both ends. */
+	if (owner == process_pid() ? peer != i->owner : parent_of(owner) != peer)
+		return false;
+	store_relaxed(&i->kin, owner);
+	return true;
+}
+
 /* Whether F's owner still is the process that made the map, and lets us in. 0, or -errno. */
-static int owner_check(const struct found *f)
+static int owner_check(struct iomap *i, const struct found *f)
 {
 	uint64_t there[2];
 	struct iovec to = {there, sizeof there}, from = {(void *)(uintptr_t)f->token_at, sizeof there};
-	long n = sys_call6(SYS_process_vm_readv, f->owner, (long)&to, 1, (long)&from, 1, 0);
+	long n;
 
+	if (!owner_allowed(i, f->owner))
+		return -EPERM;
+	n = sys_call6(SYS_process_vm_readv, f->owner, (long)&to, 1, (long)&from, 1, 0);
 	if (n == -EPERM || n == -ENOSYS)
 		return -EPERM;
 	return n == sizeof there && there[0] == f->token[0] && there[1] == f->token[1] ? 0 : -ECONNRESET;
@@ -663,7 +810,7 @@ static ssize_t visit(struct iomap *i, char *buf, size_t size, uint64_t offset, b
 		size = (size_t)left;
 	if (size > PIECE)
 		size = PIECE;
-	n = owner_check(&f);
+	n = owner_check(i, &f);
 	if (n == 0)
 		n = copy(&f, buf, size, offset, write);
 	visit_end(place);
@@ -690,19 +837,16 @@ static int placement_ready(struct conn *c, int fd, bool nonblock)
 		return 0;
 	if (ended(c))
 		return -ECONNRESET;
-	if (load_relaxed(&c->never) && !is_attached(c))
+	/* One that stays on TCP had no other reason to come. */
+	if (over(c) || (load_relaxed(&c->never) && !load_acquire(&c->attached) && !young(c, FOUND_NS)))
 		return -EOPNOTSUPP;
 	return nonblock && young(c, FOUND_NS) ? -EAGAIN : -ETIMEDOUT;
 }
 
-/* One piece, C's lock-free part. As visit(). */
-static ssize_t piece(struct conn *c, char *buf, size_t size, uint64_t offset, bool write)
+static ssize_t piece_direct(struct iomap *i, char *buf, size_t size, uint64_t offset, bool write)
 {
-	struct iomap *i = load_acquire(&c->iomap);
 	ssize_t n = -ESTALE;
 
-	if (!i || !i->own)
-		return ended(c) ? -ECONNRESET : -EFAULT;
 	/* A filter that the program installed may kill for what it does not know. */
 	if (load_relaxed(&process_filtered))
 		return -EPERM;
@@ -711,10 +855,80 @@ static ssize_t piece(struct conn *c, char *buf, size_t size, uint64_t offset, bo
 		return -EPERM;
 	for (int race = 0; n == -ESTALE && race < RACES_MAX; race++)
 		n = visit(i, buf, size, offset, write);
-	if (n == -ESTALE)
-		n = -EFAULT;
+	return n == -ESTALE ? -EFAULT : n;
+}
+
+/* The peer's table says what there is; whether it is true is the peer's to know. */
+static ssize_t piece_by_message(struct conn *c, struct iomap *i, char *buf, size_t size, uint64_t offset, bool write,
+				bool nonblock)
+{
+	struct found f;
+	uint64_t left;
+
+	if (!find(i, offset, &f))
+		return -EFAULT;
+	if (!(f.prot & (write ? PROT_WRITE : PROT_READ)))
+		return -EACCES;
+	if (i->owner != process_pid())
+		return -EOPNOTSUPP;
+	if (i->place.ask < 0)
+		return -EPERM;
+	left = f.length - (offset - f.offset);
+	return place_ask(c, &i->place, buf, size < left ? size : (size_t)left, offset, write, nonblock);
+}
+
+/* One piece of at most PIECE bytes. As visit(), but by message it may let go of C, wait, and hold C again: see place_ask. */
+static ssize_t piece_try(struct conn *c, char *buf, size_t size, uint64_t offset, bool write, bool nonblock)
+{
+	struct iomap *i = load_acquire(&c->iomap);
+	const bool agreed = i && i->own;
+	ssize_t n;
+
+	if (!agreed)
+		n = i && load_relaxed(&i->refused) ? -EOPNOTSUPP : -EFAULT;
+	else if (i->direct)
+		n = piece_direct(i, buf, size, offset, write);
+	else
+		n = piece_by_message(c, i, buf, size, offset, write, nonblock);
 	/* Its maps went with the connection. */
-	return n == -EFAULT && (load_acquire(&conn_peer(c)->closed) || ended(c)) ? -ECONNRESET : n;
+	if ((n == -EFAULT || !agreed) && ((agreed && load_acquire(&conn_peer(c)->closed)) || ended(c)))
+		n = -ECONNRESET;
+	return n;
+}
+
+ssize_t iomap_piece(struct conn *c, char *buf, size_t size, uint64_t offset, bool write)
+{
+	return piece_try(c, buf, size, offset, write, load_relaxed(&c->shared->nonblock));
+}
+
+bool iomap_direct(const struct conn *c)
+{
+	const struct iomap *i = load_acquire(&c->iomap);
+
+	return i && i->direct;
+}
+
+/* What would be wrong with a placement at OFFSET if it came now. 0 or -errno. */
+static int check(struct conn *c, uint64_t offset, bool write)
+{
+	struct iomap *i = load_acquire(&c->iomap);
+	struct found f;
+
+	if (ended(c))
+		return -ECONNRESET;
+	if (!i || !i->own || !find(i, offset, &f))
+		return -EFAULT;
+	return f.prot & (write ? PROT_WRITE : PROT_READ) ? 0 : -EACCES;
+}
+
+/* MSG_ZEROCOPY: it has begun, and is done later (placement.h). SIZE, or -errno. */
+static ssize_t place_later(struct conn *c, char *buf, size_t size, uint64_t offset, bool write)
+{
+	int error = check(c, offset, write);
+
+	if (error == 0)
+		error = placement_start(c, buf, size, offset, write);
+	return error < 0 ? error : (ssize_t)size;
 }
 
 static size_t place(int fd, char *buf, size_t size, off_t offset, int flags, bool write)
@@ -723,6 +937,7 @@ static size_t place(int fd, char *buf, size_t size, off_t offset, int flags, boo
 	uint32_t generation;
 	size_t done = 0;
 	ssize_t n;
+	bool nonblock;
 
 	if (fdtab_kind(fd) == FD_DGRAM)
 		return (size_t)-EOPNOTSUPP;
@@ -731,13 +946,23 @@ static size_t place(int fd, char *buf, size_t size, off_t offset, int flags, boo
 		return (size_t)-EBADF;
 	generation = c->generation;
 	n = offset < 0 || size > (size_t)INT64_MAX - (size_t)offset ? -EINVAL : 0;
+	nonblock = load_relaxed(&c->shared->nonblock) || (flags & MSG_DONTWAIT);
 	if (n == 0)
-		n = placement_ready(c, fd, load_relaxed(&c->shared->nonblock) || (flags & MSG_DONTWAIT));
+		n = placement_ready(c, fd, nonblock);
+	if (n == 0 && size && (flags & MSG_ZEROCOPY)) {
+		n = place_later(c, buf, size, (uint64_t)offset, write);
+		conn_put(c);
+		return (size_t)n;
+	}
+	/* Not before those that were asked for before. */
+	if (n == 0 && placement_pending(c))
+		n = placement_finish(c, fd);
 	while (n >= 0 && done < size) {
-		n = piece(c, buf + done, size - done, (uint64_t)offset + done, write);
+		n = piece_try(c, buf + done, size - done, (uint64_t)offset + done, write, nonblock);
 		if (n > 0) {
 			done += (size_t)n;
-			count_add(write ? &c->stats->shm_send_bytes : &c->stats->shm_recv_bytes, (uint64_t)n);
+			if (iomap_direct(c))
+				count_add(write ? &c->stats->shm_send_bytes : &c->stats->shm_recv_bytes, (uint64_t)n);
 			count_add(write ? &c->stats->send_bytes : &c->stats->recv_bytes, (uint64_t)n);
 		}
 		/* Signals come in between the pieces, and so may a close. */

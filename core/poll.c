@@ -3,9 +3,12 @@
  * kernel call that includes the thread's bell. A promoted connection's socket stays in that call for FIN and RST alone. */
 #include "poll.h"
 #include "config.h"
+#include "dgram.h"
 #include "epoll.h"
+#include "errqueue.h"
 #include "fdtab.h"
 #include "kernel.h"
+#include "placement.h"
 #include "process.h"
 #include "stream.h"
 
@@ -16,14 +19,23 @@
 
 #define SPIN_BURST 50 /* looks between two chances for signal handlers */
 #define SPIN_CREDIT_MAX 64
-#define SPIN_PROBE 64     /* a thread whose spins do not pay tries again after so many waits */
-#define NAP_NS 1000000    /* sleep where no bell could be had */
-#define LOCAL_FDS 64      /* poll arrays up to this size live on the stack */
-#define LOOK_KERNEL_US 20 /* a zero-timeout poll of promoted connections alone asks the kernel this often */
+#define SPIN_PROBE 64  /* a thread whose spins do not pay tries again after so many waits */
+#define NAP_NS 1000000 /* sleep where no bell could be had */
+#define LOCAL_FDS 64   /* poll arrays up to this size live on the stack */
+#define TRICKLE 32     /* waits that make a trickle of small messages */
+#define TRICKLE_BYTES 8192
+#define GATHER_US 1 /* how long a reader leaves the ring to such a writer */
 
 /* --- what is ready --- */
 
 short conn_revents(struct conn *c, short events, size_t lowat)
+{
+	short revents = conn_stream_revents(c, events, lowat);
+
+	return errqueue_waiting(c) ? revents | POLLERR : revents;
+}
+
+short conn_stream_revents(struct conn *c, short events, size_t lowat)
 {
 	enum stage send = conn_send_stage(c), recv;
 	const short in = POLLIN | POLLRDNORM, out = POLLOUT | POLLWRNORM;
@@ -33,10 +45,13 @@ short conn_revents(struct conn *c, short events, size_t lowat)
 	recv = conn_recv_stage(c);
 	if (load_relaxed(&c->shared->tcp_event) || !settled || recv != STAGE_RING || send != STAGE_RING ||
 	    (events & POLLPRI)) {
-		int k = kernel_poll_now(conn_fd(c), POLLIN | POLLOUT | POLLPRI | POLLRDHUP | POLLRDNORM | POLLWRNORM);
+		int k = errqueue_poll_now(c, POLLIN | POLLOUT | POLLPRI | POLLRDHUP | POLLRDNORM | POLLWRNORM);
 
 		if (k < 0)
 			return POLLNVAL;
+		if (recv == STAGE_RING && (k & POLLIN) && stream_foreign(c))
+			k = kernel_poll_now(conn_fd(c),
+					    POLLIN | POLLOUT | POLLPRI | POLLRDHUP | POLLRDNORM | POLLWRNORM);
 		kernel = (short)conn_note_end(c, k, false);
 		revents |= kernel & (POLLERR | POLLHUP | POLLPRI | POLLRDHUP);
 		ended = kernel & (POLLERR | POLLHUP | POLLRDHUP);
@@ -47,7 +62,7 @@ short conn_revents(struct conn *c, short events, size_t lowat)
 
 		if (bytes == 0 && (flags & TAIL_CLOSED)) {
 			stream_settle_returned(c);
-			return conn_revents(c, events, lowat);
+			return conn_stream_revents(c, events, lowat);
 		}
 		if (bytes < 0 || bytes >= (ssize_t)lowat || ended || flags) {
 			revents |= in;
@@ -86,6 +101,13 @@ short conn_revents(struct conn *c, short events, size_t lowat)
 	return revents & (events | POLLERR | POLLHUP);
 }
 
+void conn_note_kernel(struct conn *c, int revents)
+{
+	revents = errqueue_sift(c, revents);
+	if ((revents & (POLLRDHUP | POLLERR | POLLHUP)) || ((revents & POLLIN) && conn_recv_stage(c) == STAGE_RING))
+		store_relaxed(&c->shared->tcp_event, 1);
+}
+
 short conn_kernel_events(struct conn *c, short events)
 {
 	enum stage recv = conn_recv_stage(c);
@@ -93,6 +115,8 @@ short conn_kernel_events(struct conn *c, short events)
 
 	if (recv != STAGE_RING)
 		mask |= events & (POLLIN | POLLRDNORM | POLLRDHUP);
+	else if (!load_relaxed(&c->shared->end_seen) && !(load_acquire(&conn_peer(c)->tail) & TAIL_CLOSED))
+		mask |= POLLIN; /* nothing may come there, but what does must be heard */
 	if (conn_send_stage(c) != STAGE_RING)
 		mask |= events & (POLLOUT | POLLWRNORM);
 	/* The end of a half-closed connection was seen: as a level it would wake us for ever. */
@@ -161,6 +185,24 @@ static int interrupted(uint64_t handlers, uint64_t interruptions, bool strict)
 	return 0;
 }
 
+/* The time is up, but the kernel was not asked since the wait began: what it has is no timeout. */
+static int last_look(struct conn *c, short events)
+{
+	int revents = kernel_poll_now(conn_fd(c), events);
+
+	if (revents <= 0)
+		return -EAGAIN;
+	conn_note_kernel(c, revents);
+	return 0;
+}
+
+int poll_interrupted(uint64_t handlers, uint64_t interruptions, bool strict)
+{
+	if (thread_handlers_unseen)
+		return strict || !thread_handlers_restart() ? -EINTR : 0;
+	return interrupted(handlers, interruptions, strict);
+}
+
 static int wait_sleep(struct conn *c, int fd, short events, size_t lowat, uint64_t deadline_ns, bool strict)
 {
 	struct thread *self = &thread_self;
@@ -183,7 +225,7 @@ static int wait_sleep(struct conn *c, int fd, short events, size_t lowat, uint64
 	} else {
 		left_ns = NAP_NS;
 	}
-	if (conn_revents(c, events, lowat)) {
+	if (conn_stream_revents(c, events, lowat)) {
 		if (bell)
 			sleeper_awake(&self->sleeper, pages, false);
 		/* Handlers get their chance even if this goes on. */
@@ -196,7 +238,7 @@ static int wait_sleep(struct conn *c, int fd, short events, size_t lowat, uint64
 		if (now >= deadline_ns) {
 			if (bell)
 				sleeper_awake(&self->sleeper, pages, false);
-			return -EAGAIN;
+			return last_look(c, fds[0].events);
 		}
 		if (left_ns < 0 || (uint64_t)left_ns > deadline_ns - now)
 			left_ns = (int64_t)(deadline_ns - now);
@@ -218,21 +260,67 @@ static int wait_sleep(struct conn *c, int fd, short events, size_t lowat, uint64
 		sleeper_awake(&self->sleeper, pages, rung);
 	if (error == -EBADF)
 		return error;
-	if (n > 0 && fds[0].revents & (POLLRDHUP | POLLERR | POLLHUP))
-		store_relaxed(&c->shared->tcp_event, 1);
-	if (error == -EINTR && thread_handlers_unseen)
-		return strict || !thread_handlers_restart() ? -EINTR : 0;
-	return error == 0 || error == -EINTR ? interrupted(handlers, interruptions, strict) : error;
+	if (n > 0)
+		conn_note_kernel(c, fds[0].revents);
+	if (error == -EINTR)
+		return poll_interrupted(handlers, interruptions, strict);
+	return error == 0 ? interrupted(handlers, interruptions, strict) : error;
+}
+
+/* A reader that is faster than a writer of small messages takes the ring's cache lines from it at every one, and both then go at the
+ * pace of those lines. Where this is so - many waits in a row found little, and found it at once, and nothing was sent in between - the
+ * reader keeps its hands off for a moment, and finds several. */
+static void let_gather(struct conn *c, short events, uint64_t now)
+{
+	uint64_t end = now + GATHER_US * clock_ticks_us;
+
+	if (events != POLLIN || load_relaxed(&c->trickle) < TRICKLE)
+		return;
+	do
+		cpu_relax();
+	while (clock_ticks() < end);
+}
+
+static void note_gathered(struct conn *c, short events, uint64_t ticks)
+{
+	uint64_t flags;
+	uint32_t trickle = load_relaxed(&c->trickle);
+
+	if (events != POLLIN)
+		return;
+	if (ticks > 2 * GATHER_US * clock_ticks_us || ring_readable(&c->recv_ring, &flags) > TRICKLE_BYTES)
+		store_relaxed(&c->trickle, 0);
+	else if (trickle < TRICKLE)
+		store_relaxed(&c->trickle, trickle + 1);
+}
+
+/* Placements are under way: a slice instead of sleep. As conn_wait. */
+static int wait_placing(struct conn *c, int fd, uint64_t deadline_ns, bool strict)
+{
+	uint64_t handlers = thread_self.handlers, interruptions = thread_self.interruptions;
+	uint32_t generation = c->generation;
+	int error;
+
+	placement_slice(c);
+	conn_put_keep(c);
+	error = interrupted(handlers, interruptions, strict);
+	if (!conn_get_again(c, generation, fd))
+		error = -EBADF;
+	return error == 0 && deadline_ns && clock_monotonic() >= deadline_ns ? -EAGAIN : error;
 }
 
 static int wait_for(struct conn *c, int fd, short events, size_t lowat, uint64_t deadline_ns, bool partial)
 {
 	bool strict = partial || deadline_ns;
 
+	if (placement_pending(c))
+		return wait_placing(c, fd, deadline_ns, strict);
 	if (spin_worth() && can_spin_for(c, events)) {
-		uint64_t end = spin_end(), handlers = thread_self.handlers, interruptions = thread_self.interruptions;
+		uint64_t start = clock_ticks(), end = start + (uint64_t)settings()->polling_time * clock_ticks_us;
+		uint64_t handlers = thread_self.handlers, interruptions = thread_self.interruptions;
 		uint32_t generation = c->generation;
 
+		let_gather(c, events, start);
 		for (;;) {
 			int error;
 
@@ -240,6 +328,7 @@ static int wait_for(struct conn *c, int fd, short events, size_t lowat, uint64_t
 				if (ring_news(c, events, lowat)) {
 					spin_result(true);
 					count_add(&c->stats->spins, 1);
+					note_gathered(c, events, clock_ticks() - start);
 					return 0;
 				}
 				cpu_relax();
@@ -279,7 +368,7 @@ bool poll_special(const struct pollfd *fds, nfds_t count)
 	for (nfds_t i = 0; i < count; i++) {
 		uintptr_t word = fdtab_word(fds[i].fd);
 
-		if ((word & 3) == FD_EPOLL)
+		if ((word & 3) == FD_EPOLL || ((word & 3) == FD_DGRAM && dgram_special(fds[i].fd)))
 			return true;
 		if ((word & 3) == FD_CONN) {
 			const struct conn *c = (const struct conn *)(word & ~(uintptr_t)3);
@@ -306,6 +395,12 @@ static int poll_look(const struct pollfd *fds, struct pollfd *kernel, nfds_t cou
 		kernel[i].fd = fds[i].fd;
 		kernel[i].events = fds[i].events;
 		kernel[i].revents = 0;
+		if (dgram_is(fds[i].fd)) {
+			kernel[i].revents = dgram_revents(fds[i].fd, fds[i].events);
+			ready += kernel[i].revents != 0;
+			++*others;
+			continue;
+		}
 		set = fdtab_epset(fds[i].fd);
 		if (set)
 			epoll_watched(set);
@@ -336,9 +431,10 @@ static int poll_merge(struct pollfd *fds, const struct pollfd *kernel, const sho
 		struct conn *c = conn_get(fds[i].fd);
 
 		fds[i].revents = kernel[i].revents;
+		if (dgram_is(fds[i].fd))
+			fds[i].revents |= ours[i];
 		if (c && conn_special(c)) {
-			if (kernel[i].revents & (POLLRDHUP | POLLERR | POLLHUP))
-				store_relaxed(&c->shared->tcp_event, 1);
+			conn_note_kernel(c, kernel[i].revents);
 			fds[i].revents = ours[i];
 			if (kernel[i].revents & ~ours[i])
 				fds[i].revents = conn_revents(c, fds[i].events, load_relaxed(&c->shared->recv_lowat));
@@ -381,8 +477,9 @@ static bool spin_for_many(const struct pollfd *fds, nfds_t count, const sigset_t
 	for (end = spin_end(); clock_ticks() < end;) {
 		for (nfds_t i = 0; i < count; i++) {
 			struct conn *c = conn_get(fds[i].fd);
-			bool news = c && conn_special(c) && can_spin_for(c, fds[i].events) &&
-				    ring_news(c, fds[i].events, load_relaxed(&c->shared->recv_lowat));
+			bool news = c ? conn_special(c) && can_spin_for(c, fds[i].events) &&
+						    ring_news(c, fds[i].events, load_relaxed(&c->shared->recv_lowat))
+				      : (fds[i].events & POLLIN) && dgram_is(fds[i].fd) && dgram_news(fds[i].fd);
 
 			if (c)
 				conn_put(c);
@@ -399,21 +496,45 @@ static bool spin_for_many(const struct pollfd *fds, nfds_t count, const sigset_t
 	return false;
 }
 
-static int poll_loop(struct pollfd *fds, struct pollfd *kernel, short *ours, nfds_t count, int64_t timeout_ns,
+static void naps_begin(const struct pollfd *fds, struct dgram_nap *naps, nfds_t count)
+{
+	for (nfds_t i = 0; i < count; i++) {
+		naps[i].d = NULL;
+		if (dgram_is(fds[i].fd))
+			dgram_nap(fds[i].fd, &naps[i]);
+	}
+}
+
+static void naps_end(struct dgram_nap *naps, nfds_t count)
+{
+	for (nfds_t i = 0; i < count; i++)
+		dgram_nap_end(&naps[i]);
+}
+
+/* What poll_loop needs an array of. */
+struct poll_work {
+	struct pollfd *kernel; /* one more: the bell */
+	struct dgram_nap *naps;
+	short *ours;
+};
+
+static int poll_loop(struct pollfd *fds, const struct poll_work *work, nfds_t count, int64_t timeout_ns,
 		     const sigset_t *mask)
 {
 	static const struct timespec zero;
+	struct pollfd *kernel = work->kernel;
+	short *ours = work->ours;
 	uint64_t deadline = timeout_ns > 0 ? clock_monotonic() + (uint64_t)timeout_ns : 0;
 	uint64_t handlers = thread_self.handlers;
 
 	for (bool spun = false;; spun = true) {
 		struct timespec left, *timeout = NULL;
 		uint32_t pages = 0;
-		bool bells, rung;
+		bool bells, rung, placing = placement_work();
 		nfds_t others;
 		int n, error;
 
-		if (!poll_look(fds, kernel, count, false, &others) && timeout_ns) {
+		if (!poll_look(fds, kernel, count, false, &others) && timeout_ns && !placing) {
 			if (!spun && spin_for_many(fds, count, mask))
 				poll_look(fds, kernel, count, false, &others);
 			if (thread_self.handlers != handlers)
@@ -427,6 +548,13 @@ static int poll_loop(struct pollfd *fds, struct pollfd *kernel, short *ours, nfd
 		n = poll_merge(fds, kernel, ours, count);
 		if (n || timeout_ns == 0)
 			return n;
+		if (placing) {
+			if (thread_self.handlers != handlers)
+				return -EINTR;
+			if (deadline && clock_monotonic() >= deadline)
+				return 0;
+			continue;
+		}
 
 		critical_enter();
 		bells = poll_prepare(fds, count);
@@ -434,12 +562,14 @@ static int poll_loop(struct pollfd *fds, struct pollfd *kernel, short *ours, nfd
 			pages = sleeper_announce(&thread_self.sleeper);
 		store_relaxed(&thread_self.polling, 1);
 		full_barrier();
+		naps_begin(fds, work->naps, count);
 		n = poll_look(fds, kernel, count, bells, &others);
 		/* A connection that was promoted just now brought a bell of another page, which is not announced. */
 		if (n || (bells && pages != thread_self.sleeper.pages)) {
 			store_relaxed(&thread_self.polling, 0);
 			if (bells)
 				sleeper_awake(&thread_self.sleeper, pages, false);
+			naps_end(work->naps, count);
 			critical_exit();
 			continue;
 		}
@@ -466,6 +596,7 @@ static int poll_loop(struct pollfd *fds, struct pollfd *kernel, short *ours, nfd
 		rung = n > 0 && kernel[count].revents;
 		if (bells)
 			sleeper_awake(&thread_self.sleeper, pages, rung);
+		naps_end(work->naps, count);
 		critical_exit();
 		if (error < 0)
 			return error;
@@ -489,9 +620,11 @@ static int poll_loop(struct pollfd *fds, struct pollfd *kernel, short *ours, nfd
 
 int poll_wait(struct pollfd *fds, nfds_t count, int64_t timeout_ns, const sigset_t *mask)
 {
-	struct pollfd local[LOCAL_FDS + 1], *kernel = local;
-	short local_ours[LOCAL_FDS], *ours = local_ours;
-	size_t size = (count + 1) * (sizeof *kernel + sizeof *ours);
+	struct pollfd local[LOCAL_FDS + 1];
+	struct dgram_nap local_naps[LOCAL_FDS];
+	short local_ours[LOCAL_FDS];
+	struct poll_work work = {local, local_naps, local_ours};
+	size_t size = (count + 1) * (sizeof *work.naps + sizeof *work.kernel + sizeof *work.ours);
 	int n;
 
 	if (count > LOCAL_FDS) {
@@ -500,11 +633,12 @@ int poll_wait(struct pollfd *fds, nfds_t count, int64_t timeout_ns, const sigset
 
 		if (map == MAP_FAILED)
 			return -ENOMEM;
-		kernel = map;
-		ours = (short *)(kernel + count + 1);
+		work.naps = map;
+		work.kernel = (struct pollfd *)(work.naps + count + 1);
+		work.ours = (short *)(work.kernel + count + 1);
 	}
-	n = poll_loop(fds, kernel, ours, count, timeout_ns, mask);
-	if (kernel != local)
-		kernel_unmap(kernel, size);
+	n = poll_loop(fds, &work, count, timeout_ns, mask);
+	if (work.kernel != local)
+		kernel_unmap(work.naps, size);
 	return n;
 }

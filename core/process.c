@@ -3,6 +3,7 @@
 #include "bell.h"
 #include "config.h"
 #include "conn.h"
+#include "dgram.h"
 #include "epoll.h"
 #include "fdtab.h"
 #include "kernel.h"
@@ -14,6 +15,7 @@
 #include <errno.h>
 #include <linux/memfd.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -41,6 +43,7 @@ bool process_is_us(void)
 
 void process_fork_prepare(void)
 {
+	dgram_fork_prepare();
 	conn_fork_prepare();
 }
 
@@ -97,6 +100,7 @@ void process_fork_child(void)
 	thread_forget_others();
 	bell_forked();
 	epoll_forked();
+	dgram_forked(false);
 	conn_fork_child();
 }
 
@@ -111,6 +115,7 @@ void process_notice_fork(void)
 	thread_forget_others();
 	bell_forked();
 	epoll_forked();
+	dgram_forked(true);
 	conn_fork_prepare();
 	conn_fork_child();
 	thread_self.critical = depth;
@@ -119,13 +124,23 @@ void process_notice_fork(void)
 void process_exit(void)
 {
 	store_relaxed(&process_exiting, true);
-	if (process_is_us())
+	if (process_is_us()) {
 		conn_exit();
+		dgram_exit();
+	}
 }
+
+#define WARNED \
+	"RSOCKET_WARNED" /* in the environment: this program's ancestor told already what is wrong with the settings */
+
+static bool complained;
 
 static void warn(const char *sentence)
 {
+	if (getenv(WARNED))
+		return;
 	log_at(LOG_WARN, "%s", sentence);
+	complained = true;
 }
 
 void process_init(void)
@@ -138,6 +153,8 @@ void process_init(void)
 	}
 	renew();
 	settings_load(warn);
+	if (complained)
+		setenv(WARNED, "1", 1);
 	stats_init();
 	trace_init();
 }

@@ -5,11 +5,13 @@
  * means somebody moves bytes behind libc's back, and the connection stays where it is. test/model/promote.pml is this protocol. */
 #include "promote.h"
 #include "epoll.h"
+#include "errqueue.h"
 #include "iomap.h"
 #include "kernel.h"
 #include "log.h"
 #include "process.h"
 #include "rendezvous.h"
+#include "sockopt.h"
 #include "trace.h"
 
 #include <errno.h>
@@ -100,6 +102,22 @@ static bool filter_forbids(void)
 	return (int)status != 0;
 }
 
+/* Whether FD's error queue is about more than zero-copy sends: what else is in it could not be moved to ours (errqueue.h). */
+static bool has_other_notices(int fd)
+{
+	static const int options[][2] = {
+		{SOL_SOCKET, SO_TIMESTAMPING}, {IPPROTO_IP, IP_RECVERR}, {IPPROTO_IPV6, IPV6_RECVERR}};
+
+	for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+		int value = 0;
+		socklen_t size = sizeof value;
+
+		if (kernel_getsockopt(fd, options[i][0], options[i][1], &value, &size) == 0 && value)
+			return true;
+	}
+	return false;
+}
+
 /* What only the kernel can carry, found once when the search begins. */
 static bool has_feature(int fd)
 {
@@ -113,13 +131,16 @@ static bool has_feature(int fd)
 	if (kernel_getsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &value, &size) == 0 && value >= 0)
 		return true;
 	value = 0, size = sizeof value;
-	if (kernel_getsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &value, &size) == 0 && value)
+	if (sockopt_timestamps(fd))
 		return true;
 	value = 0, size = sizeof value;
 	if (kernel_getsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &value, &size) == 0 && value)
 		return true;
 	value = 0, size = sizeof value;
 	if (kernel_getsockopt(fd, IPPROTO_TCP, TCP_INQ, &value, &size) == 0 && value)
+		return true;
+	value = 0, size = sizeof value;
+	if (kernel_getsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &value, &size) == 0 && value && has_other_notices(fd))
 		return true;
 	size = sizeof ulp;
 	return kernel_getsockopt(fd, IPPROTO_TCP, TCP_ULP, ulp, &size) == 0 && size && ulp[0];
@@ -164,6 +185,8 @@ static void attach(struct conn *c, int side, const struct meeting *m)
 				     .data = data + (side ? 0 : m->capacity[0]),
 				     .capacity = m->capacity[!side]};
 	iomap_attach(c, (uint8_t *)m->channel + m->channel_size - iomap_bytes(m->maps), m->maps, &m->peer);
+	if (m->settled)
+		iomap_settle(c, &m->placing);
 	store_release(&c->attached, 1);
 }
 
@@ -201,37 +224,45 @@ static void search_end(struct conn *c)
 		rendezvous_free(r);
 }
 
+/* It looks no more. */
+static void search_fails(struct conn *c, enum reason reason)
+{
+	search_end(c);
+	store_relaxed(&c->over, 1);
+	if (!load_relaxed(&c->never))
+		conn_never(c, reason);
+}
+
 static void attempt(struct conn *c)
 {
 	static int forbidden = -1;
-	struct meeting meeting = {0};
+	struct meeting meeting = {.placing = {.ask = -1, .serve = -1}};
 	enum reason reason;
 	bool retry;
 	int met;
 
 	if (c->tries > settings()->promote_tries && !(c->rendezvous && c->rendezvous->fd >= 0) &&
 	    clock_realtime() - c->stats->opened_ns > GIVE_UP_NS) {
-		search_end(c);
-		conn_never(c,
-			   c->stats->reason == REASON_SEARCHING ? REASON_PEER_ABSENT : (enum reason)c->stats->reason);
+		search_fails(c,
+			     c->stats->reason == REASON_SEARCHING ? REASON_PEER_ABSENT : (enum reason)c->stats->reason);
 		return;
 	}
 	if (!conn_sole_holder(c)) {
-		conn_reason(c, REASON_SHARED);
+		promote_reason(c, REASON_SHARED);
 		put_off(c);
 		return;
 	}
 	if (load_relaxed(&forbidden) < 0)
 		store_relaxed(&forbidden, filter_forbids());
 	if (load_relaxed(&forbidden) || load_relaxed(&process_filtered)) {
-		search_end(c);
-		conn_never(c, REASON_SECCOMP);
+		search_fails(c, REASON_SECCOMP);
 		return;
 	}
 	if (!c->rendezvous) {
-		if (has_feature(conn_fd(c))) {
+		if (!load_relaxed(&c->never) && has_feature(conn_fd(c))) {
 			conn_never(c, REASON_SOCKET_FEATURE);
-			return;
+			if (promote_over(c))
+				return;
 		}
 		if (rendezvous_full()) {
 			put_off(c);
@@ -240,24 +271,40 @@ static void attempt(struct conn *c)
 		c->rendezvous = rendezvous_new(c, &reason, &retry);
 		if (!c->rendezvous) {
 			if (retry) {
-				conn_reason(c, reason);
+				promote_reason(c, reason);
 				put_off(c);
 			} else {
-				conn_never(c, reason);
+				search_fails(c, reason);
 			}
 			return;
 		}
-		conn_reason(c, REASON_SEARCHING);
+		promote_reason(c, REASON_SEARCHING);
 	}
 	met = rendezvous_step(c->rendezvous, c, &meeting, &reason);
 	if (met > 0) {
 		attach(c, c->rendezvous->side, &meeting);
-		search_end(c);
+		if (meeting.settled)
+			search_end(c);
 	} else if (met < 0) {
-		search_end(c);
-		conn_never(c, reason);
+		search_fails(c, reason);
 	} else {
 		put_off(c);
+	}
+}
+
+/* The peer was found; it has yet to tell how bytes are placed. */
+static void settle(struct conn *c)
+{
+	struct placing placing;
+	int told;
+
+	if (load_relaxed(&c->maps_settled))
+		return;
+	/* None: it was dropped on the way, by a fork or when the stream went back to TCP. */
+	told = c->rendezvous ? rendezvous_settle(c->rendezvous, &placing) : -EPROTO;
+	if (told) {
+		iomap_settle(c, told > 0 ? &placing : NULL);
+		search_end(c);
 	}
 }
 
@@ -279,7 +326,9 @@ void promote_look(struct conn *c)
 
 	if (!compare_swap(&c->promoting, &idle, 1))
 		return;
-	if (!load_relaxed(&c->never) && !load_relaxed(&c->attached)) {
+	if (load_relaxed(&c->attached)) {
+		settle(c);
+	} else if (!promote_over(c)) {
 		attempt(c);
 		/* It does not count: whoever waits looks often. */
 		c->tries = tries;
@@ -289,15 +338,20 @@ void promote_look(struct conn *c)
 	store_release(&c->promoting, 0);
 }
 
-void promote_cancel(struct conn *c)
+/* An attempt under way in another thread never sleeps. */
+static void promoting_take(struct conn *c)
 {
 	uint32_t idle = 0;
 
-	/* An attempt under way in another thread never sleeps. */
 	while (!compare_swap(&c->promoting, &idle, 1)) {
 		idle = 0;
 		sys_call0(SYS_sched_yield);
 	}
+}
+
+void promote_cancel(struct conn *c)
+{
+	promoting_take(c);
 	search_end(c);
 	store_release(&c->promoting, 0);
 }
@@ -327,13 +381,17 @@ static void promoted(struct conn *c)
 
 void promote_consent(struct conn *c)
 {
-	uint32_t stage = STAGE_TCP;
+	uint32_t stage = STAGE_TCP, attached = load_acquire(&conn_peer(c)->attached);
 	uint64_t word = WORD(WIRE_OFF, 0), position, counted;
 	int error;
 
-	if (load_relaxed(&c->never) || !load_acquire(&conn_peer(c)->attached) || load_relaxed(&c->shared->shut_recv) ||
+	if (load_relaxed(&c->never) || !attached || load_relaxed(&c->shared->shut_recv) ||
 	    load_relaxed(&process_filtered) || !conn_sole_holder(c))
 		return;
+	if (attached == WIRE_STAYING) {
+		conn_never(c, REASON_PEER_STAYS);
+		return;
+	}
 	if (!compare_swap(&c->shared->recv_stage, &stage, STAGE_MOVING))
 		return;
 	if (kernel_calls_under_way(c, &c->kernel_readers) || !established(conn_fd(c)))
@@ -410,6 +468,23 @@ not_now:
 	return false;
 }
 
+bool promote_numbers(struct conn *c)
+{
+	bool ok;
+
+	if (load_acquire(&c->shared->zerocopy) & ZEROCOPY_OURS)
+		return true;
+	shared_lock_take(&c->shared->send_lock);
+	exchange(&c->send_gate, 1);
+	ok = conn_send_stage(c) != STAGE_TCP || !(load_relaxed(&c->shared->zerocopy) & ZEROCOPY_ON) ||
+	     !kernel_calls_under_way(c, &c->kernel_writers);
+	if (ok)
+		fetch_or(&c->shared->zerocopy, ZEROCOPY_OURS);
+	store_release(&c->send_gate, 0);
+	shared_lock_drop(&c->shared->send_lock);
+	return ok;
+}
+
 void promote_return_send(struct conn *c, enum reason reason)
 {
 	conn_never(c, reason);
@@ -419,6 +494,11 @@ void promote_return_send(struct conn *c, enum reason reason)
 	store_release(&c->shared->send_stage, STAGE_RETURNED);
 	store_relaxed(&c->stats->send_transport, TRANSPORT_TCP);
 	trace_add(c, TRACE_SEND_RETURNED, 0, 0);
+	if (load_relaxed(&c->shared->cork)) {
+		const int on = 1;
+
+		kernel_setsockopt(conn_fd(c), IPPROTO_TCP, TCP_CORK, &on, sizeof on);
+	}
 	conn_notify(c);
 	epoll_sync(c);
 }
@@ -429,8 +509,12 @@ int promote_return(struct conn *c, enum reason reason)
 	uint32_t moving = STAGE_MOVING;
 	ssize_t left = 0;
 
-	promote_cancel(c);
+	promoting_take(c);
 	conn_never(c, reason);
+	/* One that was found already may still have to tell of its maps. */
+	if (!load_relaxed(&c->attached) || promote_over(c))
+		search_end(c);
+	store_release(&c->promoting, 0);
 	if (!load_acquire(&c->attached))
 		return 0;
 	shared_lock_take(&c->shared->send_lock);

@@ -8,12 +8,31 @@
 /* After a kernel read or write on a connection that is not attached yet: an attempt if it is due. */
 void promote_attempt(struct conn *c);
 
-/* An attempt now, for somebody who waits for the peer; it does not bring the end of the search nearer. */
+/* An attempt now, for somebody who waits for the peer, or for how bytes are placed; it does not bring the end of the search nearer. */
 void promote_look(struct conn *c);
+
+/* Whether no peer is looked for any more. One that stays on TCP for what only the stream cares for may still have maps (iomap.h). */
+static inline bool promote_over(const struct conn *c)
+{
+	uint32_t reason = load_relaxed(&c->stats->reason);
+
+	return load_relaxed(&c->over) ||
+	       (load_relaxed(&c->never) &&
+		!(c->rsocket.iomap_size &&
+		  (reason == REASON_SETTING || reason == REASON_RULE || reason == REASON_STDIO ||
+		   reason == REASON_SOCKET_FEATURE || reason == REASON_RETURNED_FEATURE)));
+}
+
+/* What an attempt found, unless C stays on TCP for a reason of its own. */
+static inline void promote_reason(struct conn *c, enum reason reason)
+{
+	if (!load_relaxed(&c->never))
+		conn_reason(c, reason);
+}
 
 static inline bool promote_due(const struct conn *c)
 {
-	if (load_relaxed(&c->never) || load_relaxed(&c->attached))
+	if (load_relaxed(&c->attached) || promote_over(c))
 		return false;
 	return load_relaxed(&c->stats->recv_calls) + load_relaxed(&c->stats->send_calls) >=
 		       load_relaxed(&c->next_calls) ||
@@ -27,6 +46,10 @@ void promote_consent(struct conn *c);
 /* From inside a write, before it: moves our direction if the peer consented and no kernel write is under way. The caller
  * holds the send lock. Returns whether the send stage is STAGE_RING now. */
 bool promote_commit(struct conn *c);
+
+/* Before this process gives the connection's next number (errqueue.h): from then on the kernel gives none. False: a thread is inside a
+ * zero-copy write of the kernel's, whose number nobody knows yet. */
+bool promote_numbers(struct conn *c);
 
 /* Moves both directions back to TCP, for good: our own at once; the peer's as soon as it notices. Returns 0, or
  * -EBUSY when bytes of the peer's still wait in the ring: only this process can read them. */

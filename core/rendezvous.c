@@ -7,7 +7,10 @@
 #include "iomap.h"
 #include "kernel.h"
 #include "log.h"
+#include "message.h"
 #include "process.h"
+#include "promote.h"
+#include "reach.h"
 #include "rules.h"
 #include "trace.h"
 
@@ -19,12 +22,9 @@
 #include <sys/un.h>
 
 #define LISTENERS_MAX 256
-#define OVERFLOW_UID 65534u
 #define AUTO_CAPACITY_MAX (16ull << 20) /* more than loopback TCP was ever seen to hold (9.6 MB) */
-#define FDS_MAX 3
-#define SCM_FDS_MAX 253 /* a message; the kernel's own limit */
 #define BACKLOG 4
-#define QUEUE_MAX 4096 /* messages; a unix socket's buffer holds some hundred */
+#define VERDICT_NS 60000000000ull /* a peer that got a grant has so long for its next call */
 
 static unsigned listeners;
 
@@ -63,11 +63,6 @@ static socklen_t rendezvous_address(const struct rendezvous *r, struct sockaddr_
 	return (socklen_t)(p - (char *)un);
 }
 
-static int unix_socket(void)
-{
-	return own_fd(kernel_socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-}
-
 static bool local_address(const struct tuple *t)
 {
 	static const uint8_t loopback6[16] = {[15] = 1};
@@ -80,7 +75,7 @@ static int listen_here(struct rendezvous *r)
 {
 	struct sockaddr_un un;
 	socklen_t size = rendezvous_address(r, &un);
-	int fd = unix_socket(), error;
+	int fd = message_socket(), error;
 
 	if (fd < 0)
 		return fd;
@@ -125,13 +120,11 @@ struct rendezvous *rendezvous_new(struct conn *c, enum reason *reason, bool *ret
 	c->stats->peer_port = t.peer_port;
 	memcpy(c->stats->local_addr, t.local, 16);
 	memcpy(c->stats->peer_addr, t.peer, 16);
-	if (settings()->transport == TRANSPORT_SETTING_TCP) {
-		*reason = REASON_SETTING;
-		return NULL;
-	}
-	if (!allowed(c, &t)) {
-		*reason = REASON_RULE;
-		return NULL;
+	if (!load_relaxed(&c->never) && (settings()->transport == TRANSPORT_SETTING_TCP || !allowed(c, &t))) {
+		*reason = settings()->transport == TRANSPORT_SETTING_TCP ? REASON_SETTING : REASON_RULE;
+		conn_never(c, *reason);
+		if (promote_over(c))
+			return NULL;
 	}
 	order = memcmp(t.local, t.peer, 16);
 	if (order == 0)
@@ -170,36 +163,12 @@ struct rendezvous *rendezvous_new(struct conn *c, enum reason *reason, bool *ret
 	return r;
 }
 
-/* The overflow uid stands for every user that this user namespace does not know. Where it knows all, it is just nobody. */
-static bool knows_all_users(void)
-{
-	static int known; /* 0: not looked yet; 1; -1 */
-
-	if (load_relaxed(&known) == 0) {
-		char text[128] = "", *end = text;
-		int file = sys_openat(AT_FDCWD, "/proc/self/uid_map", O_RDONLY | O_CLOEXEC, 0);
-		unsigned long inside, outside, count;
-
-		if (file >= 0) {
-			sys_read(file, text, sizeof text - 1);
-			sys_close(file);
-		}
-		inside = strtoul(end, &end, 10);
-		outside = strtoul(end, &end, 10);
-		count = strtoul(end, &end, 10);
-		store_relaxed(&known, inside == 0 && outside == 0 && count == UINT32_MAX ? 1 : -1);
-	}
-	return load_relaxed(&known) > 0;
-}
-
 /* Whether the process at the other end of the unix socket FD may be our TCP peer. */
 static bool proven(struct rendezvous *r, int fd)
 {
 	struct ucred cred;
-	socklen_t size = sizeof cred;
 
-	if (kernel_getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0 ||
-	    (cred.uid == OVERFLOW_UID && !knows_all_users()))
+	if (!message_who(fd, &cred))
 		return false;
 	r->peer = cred;
 	if (r->owner_known)
@@ -212,107 +181,18 @@ static bool proven_cookie(const struct rendezvous *r, uint64_t cookie)
 	return !r->owner_known || cookie == r->owner.cookie;
 }
 
-static ssize_t message_send(int fd, const void *message, size_t size, const int *fds, unsigned count)
-{
-	union {
-		struct cmsghdr head;
-		char space[CMSG_SPACE(FDS_MAX * sizeof(int))];
-	} control = {0};
-	struct iovec iov = {(void *)(uintptr_t)message, size};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control};
-
-	msg.msg_controllen = CMSG_SPACE(count * sizeof(int));
-	control.head.cmsg_level = SOL_SOCKET;
-	control.head.cmsg_type = SCM_RIGHTS;
-	control.head.cmsg_len = CMSG_LEN(count * sizeof(int));
-	memcpy(CMSG_DATA(&control.head), fds, count * sizeof(int));
-	return kernel_sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
-/* A stranger may send sockets that wait in close: ours is the last copy then, and not to be waited for. */
-static void fds_close(const int *fds, unsigned count)
-{
-	const struct linger now = {.l_onoff = 1, .l_linger = 0};
-
-	for (unsigned i = 0; i < count; i++)
-		if (fds[i] >= 0) {
-			kernel_setsockopt(fds[i], SOL_SOCKET, SO_LINGER, &now, sizeof now);
-			sys_close(fds[i]);
-		}
-}
-
-/* Receives one message of exactly SIZE bytes with exactly COUNT descriptors. 0, -EAGAIN, or -EPROTO (also at its end: *ENDED). There is
- * room for all that the kernel passes at once: it would close the others in our name. */
-static int message_take(int fd, void *message, size_t size, int *fds, unsigned count, bool *ended)
-{
-	union {
-		struct cmsghdr head;
-		char space[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(SCM_FDS_MAX * sizeof(int))];
-	} control;
-	struct iovec iov = {message, size};
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
-	ssize_t n = kernel_recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	unsigned got = 0;
-	int all[SCM_FDS_MAX];
-
-	*ended = n < 0 || (n == 0 && msg.msg_controllen == 0);
-	if (n < 0)
-		return n == -EAGAIN ? -EAGAIN : -EPROTO;
-	for (struct cmsghdr *head = CMSG_FIRSTHDR(&msg); head; head = CMSG_NXTHDR(&msg, head))
-		if (head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS) {
-			got = (unsigned)((head->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-			memcpy(all, CMSG_DATA(head), got * sizeof(int));
-		}
-	if (count && (size_t)n == size && got == count && !(msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
-		memcpy(fds, all, count * sizeof(int));
-		return 0;
-	}
-	fds_close(all, got);
-	return -EPROTO;
-}
-
-static int message_receive(int fd, void *message, size_t size, int *fds, unsigned count)
-{
-	bool ended;
-
-	return message_take(fd, message, size, fds, count, &ended);
-}
-
-/* Closes FD, a unix socket; what still waits there is taken first, for the descriptors in it. */
-static void stranger_close(int fd)
-{
-	const int on = 1;
-	bool ended = fd < 0;
-	char byte;
-
-	/* Nothing comes behind it any more; and the sender's name tells an empty message from the end. */
-	if (fd >= 0) {
-		sys_call2(SYS_shutdown, fd, SHUT_RD);
-		kernel_setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
-	}
-	for (int i = 0; i < QUEUE_MAX && !ended; i++)
-		message_take(fd, &byte, 1, NULL, 0, &ended);
-	own_fd_close(fd);
-}
-
-static int stranger_accept(int listener)
-{
-	return own_fd((int)sys_call4(SYS_accept4, listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
-}
-
 void rendezvous_free(struct rendezvous *r)
 {
 	if (r->listener >= 0) {
 		/* Who waits at the door may have sent something already. */
 		for (int i = 0, fd = 0; i < 2 * BACKLOG && fd >= 0; i++) {
-			fd = stranger_accept(r->listener);
-			stranger_close(fd);
+			fd = message_accept(r->listener);
+			message_close(fd);
 		}
 		own_fd_close(r->listener);
 		fetch_sub(&listeners, 1);
 	}
-	stranger_close(r->fd);
+	message_close(r->fd);
 	free(r);
 }
 
@@ -404,6 +284,12 @@ static enum reason memory_reason(int error)
 	return error == -EINVAL || error == -ENOSYS ? REASON_OLD_KERNEL : REASON_NO_MEMORY;
 }
 
+/* What the peer is to know of a connection that was kept on TCP, but for its maps. */
+static uint32_t own_attached(const struct conn *c)
+{
+	return load_relaxed(&c->never) ? WIRE_STAYING : WIRE_ATTACHED;
+}
+
 /* Side 0: HELLO arrived with the peer's bell page; makes the channel and answers. */
 static int grant(struct rendezvous *r, struct conn *c, const struct wire_hello *hello, int bells_fd, struct meeting *m,
 		 enum reason *reason)
@@ -427,6 +313,8 @@ static int grant(struct rendezvous *r, struct conn *c, const struct wire_hello *
 	m->maps[1] = c->rsocket.iomap_size;
 	m->channel_size = channel_bytes(m->capacity, m->maps);
 	m->peer = r->peer;
+	/* Only r-calls place anything. */
+	m->settled = !iomap_bytes(m->maps) || !c->rsocket.made;
 	error = kernel_memory_new("rsocket-channel", m->channel_size, 0, &fd, &map);
 	if (error < 0)
 		goto failed;
@@ -440,7 +328,7 @@ static int grant(struct rendezvous *r, struct conn *c, const struct wire_hello *
 	memcpy(m->channel->capacity, m->capacity, sizeof m->capacity);
 	memcpy(m->channel->maps, m->maps, sizeof m->maps);
 	m->channel->magic = WIRE_MAGIC;
-	m->channel->side[0].attached = 1;
+	m->channel->side[0].attached = own_attached(c);
 
 	readiness_take();
 	m->link = link_grant(hello->process, r->peer.pid, own, bells_fd, c, &m->slot, &error);
@@ -451,6 +339,13 @@ static int grant(struct rendezvous *r, struct conn *c, const struct wire_hello *
 	answer.cookie = own_cookie(c);
 	memcpy(answer.process, process_name(), sizeof answer.process);
 	memcpy(answer.link, m->link->id, sizeof answer.link);
+	if (!m->settled) {
+		r->granted_ns = clock_monotonic();
+		reach_let_in(&r->peer);
+		reach_tell(&answer.reach, &r->peer);
+		r->direct = reach_probe(&hello->reach, &r->peer);
+		answer.direct = r->direct;
+	}
 	error = (int)message_send(r->fd, &answer, sizeof answer, (const int[]){own->fd, fd, m->link->fd}, 3);
 	if (error == -EPIPE || error == -ECONNRESET)
 		error = 0; /* it went away while it waited: another may come */
@@ -517,24 +412,107 @@ static int accept_grant(struct conn *c, const struct wire_grant *answer, const i
 		*reason = error == -EPROTO ? REASON_PROTOCOL : memory_reason(error);
 		return error;
 	}
-	store_release(&m->channel->side[1].attached, 1);
+	store_release(&m->channel->side[1].attached, own_attached(c));
+	return 1;
+}
+
+/* Side 1: the second way between the two. The socket, or -1. */
+static int second_open(const struct rendezvous *r, const uint64_t nonce[2])
+{
+	struct wire_second second = {.magic = WIRE_MAGIC, .nonce = {nonce[0], nonce[1]}};
+	struct sockaddr_un un;
+	socklen_t size = rendezvous_address(r, &un);
+	int fd = message_socket();
+	struct ucred cred;
+	socklen_t cred_size = sizeof cred;
+
+	if (fd < 0)
+		return -1;
+	if (sys_call3(SYS_connect, fd, &un, size) == 0 &&
+	    kernel_getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &cred_size) == 0 && cred.uid == r->peer.uid &&
+	    cred.pid == r->peer.pid && message_send(fd, &second, sizeof second, NULL, 0) == sizeof second)
+		return fd;
+	own_fd_close(fd);
+	return -1;
+}
+
+/* Side 1, which knows it all: how bytes are placed. Takes the socket from R if questions are asked there. */
+static void settle_and_tell(struct rendezvous *r, const struct conn *c, const struct wire_grant *answer,
+			    struct meeting *m)
+{
+	struct wire_verdict verdict = {.magic = WIRE_MAGIC};
+	struct placing *p = &m->placing;
+
+	*p = (struct placing){.direct = c->rsocket.made && reach_probe(&answer->reach, &r->peer),
+			      .exposed = answer->direct & 1,
+			      .ask = -1,
+			      .serve = -1};
+	if (c->rsocket.made && !(p->direct && p->exposed) && kernel_random(verdict.nonce, sizeof verdict.nonce))
+		p->serve = second_open(r, verdict.nonce);
+	verdict.direct = p->direct;
+	verdict.message = p->serve >= 0;
+	message_send(r->fd, &verdict, sizeof verdict, NULL, 0);
+	if (verdict.message) {
+		p->ask = r->fd;
+		r->fd = -1;
+	}
+}
+
+/* Side 0: the second connection came before the verdict did. The socket, or -1. */
+static int second_accept(struct rendezvous *r, const uint64_t nonce[2])
+{
+	for (int i = 0; i < 2 * BACKLOG; i++) {
+		int fd = message_accept(r->listener);
+		struct ucred peer = r->peer;
+		struct wire_second second;
+
+		if (fd < 0)
+			return -1;
+		if (proven(r, fd) && message_receive(fd, &second, sizeof second, NULL, 0) == 0 &&
+		    second.magic == WIRE_MAGIC && second.nonce[0] == nonce[0] && second.nonce[1] == nonce[1]) {
+			r->peer = peer;
+			return fd;
+		}
+		r->peer = peer;
+		message_close(fd);
+	}
+	return -1;
+}
+
+int rendezvous_settle(struct rendezvous *r, struct placing *p)
+{
+	struct wire_verdict verdict;
+	int error = message_receive(r->fd, &verdict, sizeof verdict, NULL, 0);
+
+	if (error == -EAGAIN)
+		return clock_monotonic() - r->granted_ns < VERDICT_NS ? 0 : -EPROTO;
+	if (error < 0 || verdict.magic != WIRE_MAGIC)
+		return -EPROTO;
+	*p = (struct placing){.direct = r->direct, .exposed = verdict.direct & 1, .ask = -1, .serve = -1};
+	if (!(p->direct && p->exposed) && verdict.message) {
+		p->ask = second_accept(r, verdict.nonce);
+		if (p->ask >= 0) {
+			p->serve = r->fd;
+			r->fd = -1;
+		}
+	}
 	return 1;
 }
 
 static int step_listener(struct rendezvous *r, struct conn *c, struct meeting *m, enum reason *reason)
 {
 	struct wire_hello hello;
-	int fds[FDS_MAX], error;
+	int fds[MESSAGE_FDS], error;
 
 	/* A few strangers a step: a flood of them costs us a bounded time and the search goes on. */
 	for (int i = 0; i < 4; i++) {
 		if (r->fd < 0) {
-			r->fd = stranger_accept(r->listener);
+			r->fd = message_accept(r->listener);
 			if (r->fd < 0)
 				return 0;
 			if (!proven(r, r->fd)) {
-				conn_reason(c, REASON_OTHER_USER);
-				stranger_close(r->fd);
+				promote_reason(c, REASON_OTHER_USER);
+				message_close(r->fd);
 				r->fd = -1;
 				continue;
 			}
@@ -546,12 +524,12 @@ static int step_listener(struct rendezvous *r, struct conn *c, struct meeting *m
 			if (hello.magic == WIRE_MAGIC && hello.version == WIRE_VERSION && hello.maps <= WIRE_MAPS_MAX &&
 			    proven_cookie(r, hello.cookie)) {
 				error = grant(r, c, &hello, fds[0], m, reason);
-				fds_close(fds, 1);
+				message_fds_close(fds, 1);
 				return error;
 			}
-			fds_close(fds, 1);
+			message_fds_close(fds, 1);
 		}
-		stranger_close(r->fd);
+		message_close(r->fd);
 		r->fd = -1;
 	}
 	return 0;
@@ -571,18 +549,22 @@ static int say_hello(struct rendezvous *r, struct conn *c, enum reason *reason)
 		*reason = memory_reason(error);
 		return error;
 	}
-	r->fd = unix_socket();
+	r->fd = message_socket();
 	if (r->fd < 0)
 		return 0;
 	if (sys_call3(SYS_connect, r->fd, &un, size) < 0)
 		goto later;
 	if (!proven(r, r->fd)) {
-		conn_reason(c, REASON_OTHER_USER);
+		promote_reason(c, REASON_OTHER_USER);
 		goto later;
 	}
 	memcpy(hello.process, process_name(), sizeof hello.process);
 	hello.cookie = own_cookie(c);
 	hello.maps = c->rsocket.iomap_size;
+	if (c->rsocket.iomap_size)
+		reach_let_in(&r->peer);
+	if (c->rsocket.made)
+		reach_tell(&hello.reach, &r->peer);
 	capacity_wanted(c, 1, hello.capacity);
 	if (message_send(r->fd, &hello, sizeof hello, &own->fd, 1) < 0)
 		goto later;
@@ -590,7 +572,7 @@ static int say_hello(struct rendezvous *r, struct conn *c, enum reason *reason)
 	return 0;
 
 later:
-	stranger_close(r->fd);
+	message_close(r->fd);
 	r->fd = -1;
 	return 0;
 }
@@ -598,7 +580,7 @@ later:
 static int step_connector(struct rendezvous *r, struct conn *c, struct meeting *m, enum reason *reason)
 {
 	struct wire_grant answer;
-	int fds[FDS_MAX], error;
+	int fds[MESSAGE_FDS], error;
 
 	if (!r->hello_sent) {
 		error = say_hello(r, c, reason);
@@ -614,11 +596,14 @@ static int step_connector(struct rendezvous *r, struct conn *c, struct meeting *
 		if (answer.magic == WIRE_MAGIC && answer.version == WIRE_VERSION && proven_cookie(r, answer.cookie))
 			error = accept_grant(c, &answer, fds, m, reason);
 		m->peer = r->peer;
-		fds_close(fds, 3);
+		m->settled = true;
+		if (error > 0 && iomap_bytes(m->maps))
+			settle_and_tell(r, c, &answer, m);
+		message_fds_close(fds, 3);
 		return error;
 	}
 	/* It hung up: its listener was closed, or it could not. Search on. */
-	stranger_close(r->fd);
+	message_close(r->fd);
 	r->fd = -1;
 	r->hello_sent = false;
 	return 0;

@@ -17,6 +17,16 @@ struct rendezvous {
 	bool owner_known;
 	struct diag_owner owner; /* of the peer's end, if known */
 	struct ucred peer;       /* of who is at the other end of FD */
+	bool direct;             /* side 0, once it granted: the kernel lets us into the peer's memory */
+	uint64_t granted_ns;     /* and when that was, by CLOCK_MONOTONIC */
+};
+
+/* How bytes are placed into the memory of the peer, and by the peer into ours (iomap.h). */
+struct placing {
+	bool direct;  /* we copy */
+	bool exposed; /* the peer copies */
+	int ask,
+		serve; /* where one of them cannot: we ask the peer there, and it asks us; descriptors of ours. -1: none */
 };
 
 /* What both ends agreed on. */
@@ -28,6 +38,8 @@ struct meeting {
 	struct link *link;
 	uint32_t slot;
 	struct ucred peer; /* as the kernel has it */
+	bool settled;      /* PLACING is known. Otherwise rendezvous_settle finds it out; side 0 with tables */
+	struct placing placing;
 };
 
 /* A search for C's peer. NULL and *REASON; *RETRY: worth trying later. */
@@ -38,6 +50,9 @@ void rendezvous_forked(struct rendezvous *r);
 
 /* One non-blocking step. 1 and *MEETING: met. 0: not yet. -errno and *REASON: never. */
 int rendezvous_step(struct rendezvous *r, struct conn *c, struct meeting *meeting, enum reason *reason);
+
+/* After a meeting that settled nothing. 1 and *PLACING; 0: not yet. -EPROTO: the peer went away, or broke the rules. */
+int rendezvous_settle(struct rendezvous *r, struct placing *placing);
 
 /* True once this process may not hold more listeners; the caller tries later. */
 bool rendezvous_full(void);

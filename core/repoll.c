@@ -1,8 +1,10 @@
 /* Waiting for rsockets and anything else. */
 #include "cancel.h"
+#include "dgram.h"
 #include "epoll.h"
 #include "iomap.h"
 #include "kernel.h"
+#include "placement.h"
 #include "poll.h"
 #include "rsocket.h"
 #include "select.h"
@@ -22,23 +24,40 @@ static int64_t timespec_ns(const struct timespec *t)
 	return t->tv_sec > INT64_MAX / 1000000000 - 1 ? INT64_MAX : t->tv_sec * 1000000000 + t->tv_nsec;
 }
 
-/* Looks for the peers of those that may have maps (iomap.h). Whether one is still to be found. */
-static bool meet(const struct pollfd *fds, nfds_t count)
+/* Looks for FD's peer, if it may have maps (iomap.h). Whether it is still to be found. */
+static bool meet(int fd)
+{
+	struct conn *c = fdtab_conn(fd);
+	bool searching;
+
+	if (!c || !iomap_waits(c))
+		return false;
+	iomap_meet(fd, POLLIN, true);
+	c = conn_get(fd);
+	searching = c && iomap_searching(c);
+	if (c)
+		conn_put(c);
+	return searching;
+}
+
+static bool meet_these(const struct pollfd *fds, nfds_t count)
 {
 	bool searching = false;
 
-	for (nfds_t i = 0; i < count; i++) {
-		struct conn *c = fdtab_conn(fds[i].fd);
+	for (nfds_t i = 0; i < count; i++)
+		searching |= meet(fds[i].fd);
+	return searching;
+}
 
-		if (!c || !c->rsocket.iomap_size || load_acquire(&c->attached))
-			continue;
-		iomap_meet(fds[i].fd, POLLIN, true);
-		c = conn_get(fds[i].fd);
-		if (c) {
-			searching |= iomap_searching(c);
-			conn_put(c);
-		}
-	}
+/* The same for all of the process, below COUNT: for waits that do not list them. */
+static bool meet_all(int count)
+{
+	bool searching = false;
+
+	if (!load_relaxed(&rsocket_asked_for_maps))
+		return false;
+	for (int fd = 0; fd <= fdtab_top() && fd < count; fd++)
+		searching |= meet(fd);
 	return searching;
 }
 
@@ -58,7 +77,7 @@ int rsocket_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeo
 	cancel_point();
 	if (timespec_bad(timeout) || (getrlimit(RLIMIT_NOFILE, &limit) == 0 && count > limit.rlim_cur))
 		return -EINVAL;
-	if (!fds || !meet(fds, count) || (left >= 0 && left < MEET_NS))
+	if (!fds || !meet_these(fds, count) || (left >= 0 && left < MEET_NS))
 		return wait_once(fds, count, timeout, mask);
 	start = clock_monotonic();
 	do {
@@ -67,7 +86,7 @@ int rsocket_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeo
 			return n;
 		if (left != FOREVER && clock_monotonic() - start >= (uint64_t)left)
 			return 0;
-	} while (meet(fds, count));
+	} while (meet_these(fds, count));
 	if (left == FOREVER)
 		return wait_once(fds, count, NULL, mask);
 	left -= (int64_t)(clock_monotonic() - start);
@@ -79,7 +98,7 @@ int rsocket_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeo
 
 static int wait_once(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
 {
-	if ((count && !fds) || !poll_special(fds, count)) {
+	if ((count && !fds) || (!poll_special(fds, count) && !placement_any())) {
 		int n = kernel_ppoll(fds, count, timeout, mask);
 
 		return n < 0 ? -errno : n;
@@ -94,6 +113,40 @@ int rsocket_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 	return rsocket_ppoll(fds, count, timeout_ms < 0 ? NULL : &timeout, NULL);
 }
 
+/* What is left of LEFT ns (or FOREVER) that began at START. */
+static int64_t left_of(int64_t left, uint64_t start)
+{
+	int64_t spent = (int64_t)(clock_monotonic() - start);
+
+	return left == FOREVER ? FOREVER : spent < left ? left - spent : 0;
+}
+
+static bool may_slice(int64_t left)
+{
+	return left == FOREVER || left >= MEET_NS;
+}
+
+/* select_wait, in slices while peers are looked for. */
+static int select_meeting(int count, fd_set *in, fd_set *out, fd_set *except, int64_t ns)
+{
+	fd_set *sets[] = {in, out, except}, kept[3];
+	uint64_t start = clock_monotonic();
+	int n = 0;
+
+	while (count <= FD_SETSIZE && may_slice(left_of(ns, start)) && meet_all(count)) {
+		for (int i = 0; i < 3; i++)
+			if (sets[i])
+				kept[i] = *sets[i];
+		n = select_wait(count, in, out, except, MEET_NS, NULL);
+		if (n)
+			return n;
+		for (int i = 0; i < 3; i++)
+			if (sets[i])
+				*sets[i] = kept[i];
+	}
+	return select_wait(count, in, out, except, left_of(ns, start), NULL);
+}
+
 int rsocket_select(int count, fd_set *in, fd_set *out, fd_set *except, struct timeval *timeout)
 {
 	uint64_t start, spent;
@@ -104,11 +157,11 @@ int rsocket_select(int count, fd_set *in, fd_set *out, fd_set *except, struct ti
 	if (count < 0 || (timeout && (timeout->tv_sec < 0 || timeout->tv_usec < 0 || timeout->tv_usec >= 1000000)))
 		return -EINVAL;
 	if (!timeout)
-		return select_wait(count, in, out, except, FOREVER, NULL);
+		return select_meeting(count, in, out, except, FOREVER);
 	ns = timeout->tv_sec > INT64_MAX / 1000000000 - 1 ? INT64_MAX
 							  : timeout->tv_sec * 1000000000 + timeout->tv_usec * 1000;
 	start = clock_monotonic();
-	n = select_wait(count, in, out, except, ns, NULL);
+	n = select_meeting(count, in, out, except, ns);
 	/* Linux gives back what is left. */
 	spent = clock_monotonic() - start;
 	ns = spent < (uint64_t)ns ? ns - (int64_t)spent : 0;
@@ -130,15 +183,28 @@ int rsocket_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 {
 	struct epset *set = fdtab_epset(epfd);
 
-	return set ? epoll_control(set, epfd, op, fd, event) : -EBADF;
+	if (!set)
+		return -EBADF;
+	/* An epoll set sleeps where no announcement can be seen to. */
+	if (op == EPOLL_CTL_ADD && dgram_is(fd))
+		dgram_pin(fd);
+	return epoll_control(set, epfd, op, fd, event);
 }
 
 int rsocket_epoll_wait(int epfd, struct epoll_event *events, int max, int timeout_ms)
 {
 	struct epset *set = fdtab_epset(epfd);
+	const int64_t ns = timeout_ms < 0 ? FOREVER : (int64_t)timeout_ms * 1000000;
+	const uint64_t start = clock_monotonic();
+	int n;
 
 	cancel_point();
 	if (!set)
 		return -EBADF;
-	return epoll_wait_any(set, epfd, events, max, timeout_ms < 0 ? FOREVER : (int64_t)timeout_ms * 1000000, NULL);
+	while (may_slice(left_of(ns, start)) && meet_all(FDTAB_SIZE)) {
+		n = epoll_wait_any(set, epfd, events, max, MEET_NS, NULL);
+		if (n)
+			return n;
+	}
+	return epoll_wait_any(set, epfd, events, max, left_of(ns, start), NULL);
 }

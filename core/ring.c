@@ -26,9 +26,9 @@ int iov_walk_init(struct iov_walk *walk, const struct iovec *iov, int count)
 	if (count < 0 || count > IOV_MAX)
 		return -EINVAL;
 	for (int i = 0; i < count; i++) {
-		if (iov[i].iov_len > SSIZE_MAX - total)
+		if (iov[i].iov_len > SSIZE_MAX)
 			return -EINVAL;
-		total += iov[i].iov_len;
+		total += iov[i].iov_len < IOV_BYTES_MAX - total ? iov[i].iov_len : IOV_BYTES_MAX - total;
 	}
 	walk->iov = iov;
 	walk->offset = 0;

@@ -16,7 +16,10 @@ struct iov_walk {
 	size_t left;
 };
 
-/* 0, or -EINVAL when the lengths overflow or COUNT is out of range. */
+/* The most that one call moves, as the kernel has it (MAX_RW_COUNT): what is beyond is left to the next call. */
+#define IOV_BYTES_MAX 0x7ffff000u
+
+/* 0, or -EINVAL when a length is negative or COUNT is out of range. */
 int iov_walk_init(struct iov_walk *walk, const struct iovec *iov, int count);
 void iov_walk_skip(struct iov_walk *walk, size_t size);
 void iov_copy_in(void *to, struct iov_walk *from, size_t size);

@@ -1,6 +1,7 @@
 /* Rsockets: how they begin and end, and what they are called. */
 #include "rsocket.h"
 #include "cancel.h"
+#include "dgram.h"
 #include "epoll.h"
 #include "kernel.h"
 #include "process.h"
@@ -30,9 +31,6 @@ const struct rsocket_calls rsocket_calls = {
 #undef VRCALL
 };
 
-/* What a datagram rsocket is in the table of descriptors, so far: the kernel does the rest. */
-static uint64_t dgram_mark;
-
 static bool is_rsocket(int fd)
 {
 	enum fd_kind kind = fdtab_kind(fd);
@@ -60,15 +58,6 @@ static int new_conn(int fd, const struct conn *listener)
 	return 0;
 }
 
-static void new_dgram(int fd)
-{
-	critical_enter();
-	lock_take(&fdtab_lock);
-	fdtab_set(fd, FD_DGRAM, &dgram_mark);
-	lock_drop(&fdtab_lock);
-	critical_exit();
-}
-
 int rsocket_socket(int domain, int type, int protocol)
 {
 	int kind = type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC), fd, error = 0;
@@ -84,7 +73,7 @@ int rsocket_socket(int domain, int type, int protocol)
 	if (fd < 0)
 		return fd;
 	if (kind == SOCK_DGRAM)
-		new_dgram(fd);
+		error = dgram_new(fd, domain, type & SOCK_NONBLOCK);
 	else
 		error = new_conn(fd, NULL);
 	if (error < 0)
@@ -185,10 +174,15 @@ int rsocket_connect(int fd, const struct sockaddr *addr, socklen_t addrlen)
 	c = fdtab_conn(fd);
 	if (c && addr && addrlen >= sizeof addr->sa_family && addr->sa_family == AF_UNSPEC && process_is_us())
 		return disconnect(c, fd, addr, addrlen);
+	if (dgram_is(fd))
+		dgram_connecting(fd);
 	cancel_point();
 	type = cancel_enter();
 	error = (int)sys_call3(SYS_connect, fd, addr, addrlen);
 	cancel_leave(type);
+	/* Whoever met it meanwhile met another. */
+	if (dgram_is(fd))
+		dgram_connecting(fd);
 	if ((error == 0 || error == -EINPROGRESS || error == -EINTR) && (c = conn_get(fd))) {
 		conn_opened(c);
 		if (error == 0)
@@ -206,21 +200,13 @@ int rsocket_shutdown(int fd, int how)
 	if (!is_rsocket(fd))
 		return -EBADF;
 	c = conn_get(fd);
-	if (!c)
+	if (!c) {
+		dgram_pin(fd);
 		return (int)sys_call2(SYS_shutdown, fd, how);
+	}
 	error = stream_shutdown(c, fd, how);
 	conn_put(c);
 	return error;
-}
-
-static void forget_dgram(int fd)
-{
-	critical_enter();
-	lock_take(&fdtab_lock);
-	if (fdtab_kind(fd) == FD_DGRAM)
-		fdtab_set(fd, FD_NONE, NULL);
-	lock_drop(&fdtab_lock);
-	critical_exit();
 }
 
 int rsocket_close(int fd)
@@ -236,7 +222,7 @@ int rsocket_close(int fd)
 		else if (set)
 			epoll_close(set, fd);
 		else
-			forget_dgram(fd);
+			dgram_close(fd);
 	}
 	return sys_close(fd);
 }
@@ -273,6 +259,11 @@ int rsocket_fcntl(int fd, int command, long argument)
 		return result;
 	if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
 		return copied(fd, result);
+	if (command == F_SETFL && dgram_is(fd)) {
+		if (argument & O_ASYNC)
+			dgram_pin(fd);
+		dgram_nonblock(fd, argument & O_NONBLOCK);
+	}
 	if (command == F_SETFL && fdtab_kind(fd) == FD_CONN) {
 		if (argument & O_ASYNC)
 			sockopt_leave(fd);

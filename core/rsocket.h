@@ -42,6 +42,8 @@ struct rsocket_options;
 
 /* What RDMA_IOMAPSIZE becomes: above 128 the protocol knows multiples of 256 only. */
 unsigned rsocket_iomap_quantum(unsigned long count);
+/* Whether an rsocket of this process ever was to have maps; relaxed, only ever set. */
+extern bool rsocket_asked_for_maps;
 
 /* C was made by an r-call: its options are the settings', or those of the listener FROM. */
 void rsocket_options_init(struct conn *c, const struct conn *from);

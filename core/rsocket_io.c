@@ -1,5 +1,6 @@
 /* Reading and writing rsockets: one stream, whatever carries it. */
 #include "cancel.h"
+#include "dgram.h"
 #include "iomap.h"
 #include "kernel.h"
 #include "rsocket.h"
@@ -66,6 +67,8 @@ static ssize_t receive(int fd, struct msghdr *msg, int flags)
 
 	if (msg->msg_iovlen > IOV_MAX)
 		return -EMSGSIZE;
+	if (flags & MSG_ERRQUEUE)
+		return errqueue_recvmsg(fd, msg, flags);
 	iomap_meet(fd, POLLIN, flags & MSG_DONTWAIT);
 	switch (stream_recv_begin(fd, &p)) {
 	case ROUTE_PLAIN:
@@ -73,11 +76,6 @@ static ssize_t receive(int fd, struct msghdr *msg, int flags)
 	case ROUTE_KERNEL:
 		return recv_kernel(&p, fd, msg, flags);
 	default:
-		if (flags & MSG_ERRQUEUE) {
-			/* Control messages, which only the kernel has. */
-			conn_put(p.conn);
-			return kernel_receives(fd, msg, flags);
-		}
 		n = stream_recv(&p, fd, msg->msg_iov, (int)msg->msg_iovlen, flags, &out_flags);
 		if (n >= 0) {
 			msg->msg_flags = out_flags | (flags & MSG_CMSG_CLOEXEC);
@@ -104,7 +102,7 @@ ssize_t rsocket_recvmsg(int fd, struct msghdr *msg, int flags)
 
 	cancel_point();
 	if (kind == FD_DGRAM)
-		return kernel_receives(fd, msg, flags);
+		return dgram_recv(fd, msg, flags);
 	if (kind != FD_CONN)
 		return -EBADF;
 	n = receive(fd, msg, flags);
@@ -196,19 +194,30 @@ ssize_t rsocket_readv(int fd, const struct iovec *iov, int count)
 	return nothing_to_read(fd, iov, (size_t)count) ? 0 : rsocket_recvmsg(fd, &msg, 0);
 }
 
-/* The timeout is looked at between messages only, as the kernel does. */
+/* Whether there is any, and in LEFT how much. */
+static bool time_left(uint64_t deadline, struct timespec *left)
+{
+	uint64_t now = clock_monotonic(), ns = deadline > now ? deadline - now : 0;
+
+	*left = (struct timespec){(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
+	return ns;
+}
+
+/* The timeout is looked at between messages only, and what is left of it is told, as the kernel does. */
 int rsocket_recvmmsg(int fd, struct mmsghdr *vec, unsigned int count, int flags, struct timespec *timeout)
 {
 	uint64_t deadline = 0;
 	ssize_t bytes = 0;
 	unsigned int n;
 
-	if (fdtab_kind(fd) == FD_DGRAM)
+	if (dgram_is(fd) && dgram_plain(fd))
 		return (int)sys_call5(SYS_recvmmsg, fd, vec, count, flags, timeout);
+	if (timeout && (timeout->tv_sec < 0 || (unsigned long)timeout->tv_nsec >= 1000000000))
+		return -EINVAL;
 	if (timeout)
 		deadline = clock_monotonic() + (uint64_t)timeout->tv_sec * 1000000000ull + (uint64_t)timeout->tv_nsec;
 	for (n = 0; n < count && n < IOV_MAX; n++) {
-		if (n > 0 && deadline && clock_monotonic() >= deadline)
+		if (n > 0 && timeout && !time_left(deadline, timeout))
 			break;
 		bytes = rsocket_recvmsg(fd, &vec[n].msg_hdr, flags & ~MSG_WAITFORONE);
 		if (bytes < 0)
@@ -217,6 +226,8 @@ int rsocket_recvmmsg(int fd, struct mmsghdr *vec, unsigned int count, int flags,
 		if (flags & MSG_WAITFORONE)
 			flags |= MSG_DONTWAIT;
 	}
+	if (n && timeout)
+		time_left(deadline, timeout);
 	return n ? (int)n : (int)bytes;
 }
 
@@ -233,8 +244,7 @@ static ssize_t transmit(int fd, const struct msghdr *msg, int flags)
 	struct passage p;
 	ssize_t n;
 
-	if (iomap_meet_send(fd, flags) < 0)
-		return -EAGAIN;
+	iomap_meet_send(fd, flags);
 	flags |= MSG_NOSIGNAL;
 	switch (stream_send_begin(fd, flags, &p)) {
 	case ROUTE_PLAIN:
@@ -242,7 +252,7 @@ static ssize_t transmit(int fd, const struct msghdr *msg, int flags)
 		stream_send_plain(&p, n);
 		return told(n);
 	case ROUTE_KERNEL:
-		n = kernel_sends(fd, msg, flags);
+		n = kernel_sends(fd, msg, passage_flags(&p, flags));
 		stream_send_end(&p, fd, n, flags);
 		return told(n);
 	default:
@@ -256,7 +266,7 @@ ssize_t rsocket_sendmsg(int fd, const struct msghdr *msg, int flags)
 
 	cancel_point();
 	if (kind == FD_DGRAM)
-		return kernel_sends(fd, msg, flags);
+		return dgram_send(fd, msg, flags);
 	if (kind != FD_CONN)
 		return -EBADF;
 	if (msg->msg_iovlen > IOV_MAX)
@@ -328,7 +338,7 @@ int rsocket_sendmmsg(int fd, struct mmsghdr *vec, unsigned int count, int flags)
 	ssize_t bytes = 0;
 	unsigned int n;
 
-	if (fdtab_kind(fd) == FD_DGRAM)
+	if (dgram_is(fd) && dgram_plain(fd))
 		return (int)sys_call4(SYS_sendmmsg, fd, vec, count, flags);
 	for (n = 0; n < count && n < IOV_MAX; n++) {
 		bytes = rsocket_sendmsg(fd, &vec[n].msg_hdr, flags);

@@ -1,4 +1,5 @@
 /* Options of rsockets. Those of sockets are the kernel's; those of RDMA are kept and answered, for whoever asks. */
+#include "dgram.h"
 #include "kernel.h"
 #include "rsocket.h"
 #include "sockopt.h"
@@ -23,6 +24,14 @@ unsigned rsocket_iomap_quantum(unsigned long count)
 	return (unsigned)(count <= 128 ? count : count & ~255ul);
 }
 
+bool rsocket_asked_for_maps;
+
+static void note_maps(unsigned count)
+{
+	if (count)
+		store_relaxed(&rsocket_asked_for_maps, true);
+}
+
 void rsocket_options_init(struct conn *c, const struct conn *from)
 {
 	const struct settings *s = settings();
@@ -34,6 +43,7 @@ void rsocket_options_init(struct conn *c, const struct conn *from)
 				       .rq_size = at_most((unsigned long)s->rqsize_default, RSOCKET_SIZE_MAX),
 				       .inline_size = at_most((unsigned long)s->inline_default, RSOCKET_SIZE_MAX),
 				       .iomap_size = (uint16_t)rsocket_iomap_quantum((unsigned long)s->iomap_size)};
+	note_maps(c->rsocket.iomap_size);
 	c->rsocket.made = 1;
 	c->rsocket.route = NULL;
 	c->rsocket.route_size = 0;
@@ -88,7 +98,7 @@ static int set_rdma(struct conn *c, int name, const void *value, socklen_t size)
 	else if (name == RDMA_INLINE)
 		o->inline_size = at_most(number, RSOCKET_SIZE_MAX);
 	else
-		o->iomap_size = (uint16_t)rsocket_iomap_quantum(number);
+		note_maps(o->iomap_size = (uint16_t)rsocket_iomap_quantum(number));
 	return 0;
 }
 
@@ -109,6 +119,8 @@ static int get_rdma(const struct conn *c, int name, void *value, socklen_t *size
 		*size = o->route_size;
 		return 0;
 	}
+	if (!value)
+		return -EFAULT;
 	if (*size < sizeof number)
 		return -EINVAL;
 	number = numbers[name];
@@ -133,6 +145,11 @@ int rsocket_setsockopt(int fd, int level, int name, const void *value, socklen_t
 		conn_put(c);
 		return error;
 	}
+	if (kind == FD_CONN && sockopt_kept(fd, level, name, value, size))
+		return 0;
+	/* Before it takes effect: nothing must pass by it any more. */
+	if (kind == FD_DGRAM)
+		dgram_option(fd, level, name, value, size);
 	error = kernel_setsockopt(fd, level, name, value, size);
 	if (error == 0 && kind == FD_CONN)
 		sockopt_set(fd, level, name, value, size);
@@ -149,7 +166,7 @@ int rsocket_getsockopt(int fd, int level, int name, void *value, socklen_t *size
 		return -EBADF;
 	if (level == SOL_RDMA) {
 		if (name == RDMA_CARRIER)
-			return sockopt_carrier(fd, value, size);
+			return kind == FD_DGRAM ? dgram_carrier(fd, value, size) : sockopt_carrier(fd, value, size);
 		c = conn_get(fd);
 		if (!c)
 			return -ENOTSUP;

@@ -2,13 +2,17 @@
 #include "area.h"
 #include "conn.h"
 #include "epoll.h"
+#include "errqueue.h"
 #include "fdtab.h"
 #include "iomap.h"
 #include "kernel.h"
 #include "log.h"
+#include "placement.h"
 #include "process.h"
 #include "promote.h"
+#include "reach.h"
 #include "rsocket.h"
+#include "service.h"
 #include "stream.h"
 
 #include <errno.h>
@@ -415,7 +419,7 @@ int conn_note_end(struct conn *c, int revents, bool asked)
 	/* An idle TCP socket cannot tell a close from a half-close: one byte gets the RST that our bytes would have got. */
 	if (!exchange(&c->shared->probed, 1))
 		kernel_sendto(conn_fd(c), "", 1, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
-	return kernel_poll_now(conn_fd(c), POLLIN | POLLOUT | POLLPRI | POLLRDHUP | POLLRDNORM | POLLWRNORM);
+	return errqueue_poll_now(c, POLLIN | POLLOUT | POLLPRI | POLLRDHUP | POLLRDNORM | POLLWRNORM);
 }
 
 int conn_error(struct conn *c, int error)
@@ -487,6 +491,7 @@ static void conn_recycle(struct conn *c)
 
 	rsocket_options_fini(c);
 	iomap_fini(c);
+	errqueue_fini(c);
 	if (c->attached) {
 		readiness_take();
 		if (c->link)
@@ -510,6 +515,7 @@ static void conn_end(struct conn *c)
 {
 	bool sole;
 
+	placement_cancel(c);
 	promote_cancel(c);
 	epoll_forget_conn(c);
 	iomap_withdraw(c);
@@ -563,11 +569,29 @@ void conn_orphan_end(struct conn *c)
 	own_fd_close(kept);
 }
 
+/* FD may be the last descriptor: what is being placed comes before the end, as bytes that were written do; a reset drops both. */
+static void finish_placements(struct conn *c, int fd)
+{
+	struct linger linger = {0};
+	socklen_t size = sizeof linger;
+	struct conn *held = load_relaxed(&c->descriptors) == 1 ? conn_get(fd) : NULL;
+
+	if (held && held == c && !load_relaxed(&held->reset)) {
+		kernel_getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &size);
+		if (!linger.l_onoff || linger.l_linger)
+			placement_close(c);
+	}
+	if (held)
+		conn_put(held);
+}
+
 void conn_close(struct conn *c, int fd)
 {
 	bool last = false;
 
 	critical_enter();
+	if (placement_pending(c))
+		finish_placements(c, fd);
 	lock_take(&fdtab_lock);
 	if (fdtab_conn(fd) == c) {
 		fdtab_set(fd, FD_NONE, NULL);
@@ -598,6 +622,8 @@ void conn_each(void (*fn)(struct conn *c, void *arg), void *arg)
 static void end_at_exit(struct conn *c, void *unused)
 {
 	(void)unused;
+	if (placement_pending(c))
+		placement_close(c);
 	if (conn_sole_holder(c)) {
 		publish_end(c);
 		account_end(c);
@@ -640,6 +666,7 @@ static void forget_in_child(struct conn *c, void *pid)
 	c->send_gate = 0;
 	c->promoting = 0;
 	iomap_forked(c);
+	errqueue_forked(c);
 	promote_forked(c);
 }
 
@@ -686,6 +713,8 @@ void conn_fork_child(void)
 	free_shared.count = 0;
 	stray_shared = 0;
 	area_forked();
+	reach_forked();
+	service_forked();
 	conn_each(forget_in_child, &pid);
 	fork_unlock();
 }
@@ -700,6 +729,9 @@ static void hold_again(struct conn *c, void *unused)
 static void release_for_exec(struct conn *c, void *unused)
 {
 	(void)unused;
+	/* If the exec fails they were done early; if not, nobody could do them. */
+	while (placement_slice(c))
+		;
 	iomap_withdraw(c);
 	conn_release(c, process_pid());
 }

@@ -1,5 +1,6 @@
 /* Socket options, as far as the kernel alone is not enough. */
 #include "sockopt.h"
+#include "errqueue.h"
 #include "kernel.h"
 #include "promote.h"
 #include "stream.h"
@@ -11,6 +12,9 @@
 
 #define SO_RCVTIMEO_NEW_NUMBER 66
 #define SO_SNDTIMEO_NEW_NUMBER 67
+#define SO_TIMESTAMP_NEW_NUMBER 63
+#define SO_TIMESTAMPNS_NEW_NUMBER 64
+#define SO_TIMESTAMPING_NEW_NUMBER 65
 
 int sockopt_carrier(int fd, void *value, socklen_t *size)
 {
@@ -56,22 +60,54 @@ void sockopt_asked(int fd, int level, int name)
 		sockopt_leave(fd);
 }
 
+/* DIFFERS: TCP_INFO and SO_MEMINFO tell of TCP alone, and what a ring carries is not TCP's. */
 void sockopt_answered(int fd, int level, int name, void *value, socklen_t size)
 {
+	bool error = level == SOL_SOCKET && name == SO_ERROR, cork = level == IPPROTO_TCP && name == TCP_CORK;
 	struct conn *c;
-	int error;
+	int number;
 
-	if (level != SOL_SOCKET || name != SO_ERROR || size != sizeof error)
+	if ((!error && !cork) || size != sizeof number)
 		return;
 	c = conn_get(fd);
 	if (!c)
 		return;
-	if (load_acquire(&c->attached)) {
-		memcpy(&error, value, sizeof error);
-		error = conn_error(c, error);
-		memcpy(value, &error, sizeof error);
-	}
+	memcpy(&number, value, sizeof number);
+	if (error && load_acquire(&c->attached))
+		number = conn_error(c, number);
+	if (cork && conn_send_stage(c) == STAGE_RING)
+		number = (int)load_relaxed(&c->shared->cork);
+	memcpy(value, &number, sizeof number);
 	conn_put(c);
+}
+
+/* Options that put the time of arrival into control messages, under their old and their new numbers. */
+static const int timestamps[] = {SO_TIMESTAMP,
+				 SO_TIMESTAMPNS,
+				 SO_TIMESTAMPING,
+				 SO_TIMESTAMP_NEW_NUMBER,
+				 SO_TIMESTAMPNS_NEW_NUMBER,
+				 SO_TIMESTAMPING_NEW_NUMBER};
+#define TIMESTAMPS (sizeof timestamps / sizeof *timestamps)
+
+static bool is_timestamp(int name)
+{
+	for (size_t i = 0; i < TIMESTAMPS; i++)
+		if (timestamps[i] == name)
+			return true;
+	return false;
+}
+
+bool sockopt_timestamps(int fd)
+{
+	for (size_t i = 0; i < TIMESTAMPS; i++) {
+		int value = 0;
+		socklen_t size = sizeof value;
+
+		if (kernel_getsockopt(fd, SOL_SOCKET, timestamps[i], &value, &size) == 0 && value)
+			return true;
+	}
+	return false;
 }
 
 static uint64_t timeval_ns(const void *value)
@@ -80,6 +116,27 @@ static uint64_t timeval_ns(const void *value)
 
 	memcpy(&tv, value, sizeof tv);
 	return (uint64_t)tv.tv_sec * 1000000000ull + (uint64_t)tv.tv_usec * 1000;
+}
+
+bool sockopt_kept(int fd, int level, int name, const void *value, socklen_t size)
+{
+	struct conn *c;
+	int number;
+	bool kept;
+
+	if (level != IPPROTO_TCP || name != TCP_CORK || size < sizeof number || !value)
+		return false;
+	c = conn_get(fd);
+	if (!c)
+		return false;
+	memcpy(&number, value, sizeof number);
+	shared_lock_take(&c->shared->send_lock);
+	kept = conn_send_stage(c) == STAGE_RING;
+	if (kept)
+		store_relaxed(&c->shared->cork, number != 0);
+	shared_lock_drop(&c->shared->send_lock);
+	conn_put(c);
+	return kept;
 }
 
 /* A program that corks around every write is never without a cork inside one: this is its chance to leave TCP. */
@@ -114,13 +171,15 @@ void sockopt_set(int fd, int level, int name, const void *value, socklen_t size)
 	}
 	if (level != SOL_SOCKET)
 		return;
-	if ((name == SO_ZEROCOPY && number) || (name == SO_PEEK_OFF && number >= 0)) {
+	if ((is_timestamp(name) && number) || (name == SO_PEEK_OFF && number >= 0)) {
 		sockopt_leave(fd);
 		return;
 	}
 	c = conn_get(fd);
 	if (!c)
 		return;
+	if (name == SO_ZEROCOPY)
+		errqueue_option(c, number);
 	if (name == SO_RCVLOWAT) {
 		store_relaxed(&c->shared->recv_lowat, number < 1 ? 1u : (uint32_t)number);
 		stream_lowat_changed(c);

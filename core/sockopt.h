@@ -6,6 +6,10 @@
 
 #include <sys/socket.h>
 
+/* Before the kernel gets the option VALUE for FD: true if it means nothing to what carries FD now, is only remembered, and the kernel
+ * need not hear of it (TCP_CORK, which servers set twice a response). */
+bool sockopt_kept(int fd, int level, int name, const void *value, socklen_t size);
+
 /* The kernel took the option VALUE for FD, one of the table. */
 void sockopt_set(int fd, int level, int name, const void *value, socklen_t size);
 
@@ -19,6 +23,9 @@ void sockopt_answered(int fd, int level, int name, void *value, socklen_t size);
 
 /* RDMA_CARRIER. 0 or -errno; *SIZE and VALUE as getsockopt has them. */
 int sockopt_carrier(int fd, void *value, socklen_t *size);
+
+/* Whether receives on FD tell times of arrival. */
+bool sockopt_timestamps(int fd);
 
 /* FD uses something that only the kernel carries. */
 void sockopt_leave(int fd);

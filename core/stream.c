@@ -6,6 +6,7 @@
 #include "fdtab.h"
 #include "kernel.h"
 #include "log.h"
+#include "placement.h"
 #include "poll.h"
 #include "process.h"
 #include "promote.h"
@@ -55,7 +56,7 @@ enum route stream_recv_begin(int fd, struct passage *p)
 	if (!c)
 		return ROUTE_PLAIN;
 	stage = conn_recv_stage(c);
-	if (load_relaxed(&c->never) && settled_on_tcp(c, stage) && !process_forked_unseen())
+	if (load_relaxed(&c->never) && settled_on_tcp(c, stage) && promote_over(c) && !process_forked_unseen())
 		return ROUTE_PLAIN;
 	c = conn_get(fd);
 	p->conn = c;
@@ -103,26 +104,43 @@ void stream_recv_end(const struct passage *p, int fd, ssize_t n, bool taken)
 	errno = saved;
 }
 
+/* What few sends have. */
+static void begin_unusual(struct conn *c, int flags, struct passage *p)
+{
+	if (flags & (MSG_OOB | MSG_FASTOPEN)) {
+		shared_lock_take(&c->shared->send_lock);
+		promote_return_send(c, REASON_RETURNED_FEATURE);
+		shared_lock_drop(&c->shared->send_lock);
+	}
+	if ((flags & MSG_ZEROCOPY) && errqueue_counts(c))
+		p->numbering = NUMBERING_OURS;
+}
+
 enum route stream_send_begin(int fd, int flags, struct passage *p)
 {
 	struct conn *c = fdtab_conn(fd);
 	enum stage stage;
 
 	p->conn = c;
+	p->numbering = NUMBERING_NONE;
 	if (!c)
 		return ROUTE_PLAIN;
 	stage = conn_send_stage(c);
-	if (load_relaxed(&c->never) && settled_on_tcp(c, stage) && !process_forked_unseen())
+	if (load_relaxed(&c->never) && settled_on_tcp(c, stage) && promote_over(c) && !process_forked_unseen() &&
+	    !(flags & MSG_ZEROCOPY))
 		return ROUTE_PLAIN;
 	c = conn_get(fd);
 	p->conn = c;
 	if (!c)
 		return ROUTE_PLAIN;
 	p->generation = c->generation;
-	if (__builtin_expect(flags & (MSG_OOB | MSG_ZEROCOPY | MSG_FASTOPEN), 0)) {
-		shared_lock_take(&c->shared->send_lock);
-		promote_return_send(c, REASON_RETURNED_FEATURE);
-		shared_lock_drop(&c->shared->send_lock);
+	if (__builtin_expect(flags & (MSG_OOB | MSG_ZEROCOPY | MSG_FASTOPEN), 0))
+		begin_unusual(c, flags, p);
+	/* Every byte comes after them. A descriptor that is closed meanwhile the kernel refuses. */
+	if (placement_pending(c) && placement_finish(c, fd) < 0) {
+		conn_put(c);
+		p->conn = NULL;
+		return ROUTE_PLAIN;
 	}
 	for (;;) {
 		if (conn_send_stage(c) == STAGE_TCP && load_acquire(&c->attached) &&
@@ -135,6 +153,8 @@ enum route stream_send_begin(int fd, int flags, struct passage *p)
 			return ROUTE_ENGINE;
 		conn_kernel_enter(&c->kernel_writers, p->generation);
 		if (!load_relaxed(&c->send_gate) && conn_send_stage(c) != STAGE_RING) {
+			if (__builtin_expect(p->numbering, NUMBERING_NONE))
+				p->numbering = errqueue_numbering(c);
 			conn_put(c);
 			return ROUTE_KERNEL;
 		}
@@ -160,6 +180,8 @@ void stream_send_end(const struct passage *p, int fd, ssize_t n, int flags)
 			fetch_add(&c->shared->send_kernel, (uint64_t)n);
 		store_relaxed(&c->corked, (flags & MSG_MORE) != 0);
 		count_send(c->stats, n);
+		if (n > 0 && __builtin_expect(p->numbering, NUMBERING_NONE))
+			errqueue_sent(c, p->numbering);
 		if (promote_due(c))
 			promote_attempt(c);
 	}
@@ -307,9 +329,25 @@ static bool at_mark(struct conn *c)
 /* A receive that has bytes already leaves TCP's error, which the kernel tells once, to the next call. */
 static bool only_error_left(struct conn *c)
 {
-	int waiting = 0, revents = kernel_poll_now(conn_fd(c), 0);
+	int waiting = 0, revents = errqueue_poll_now(c, 0);
 
 	return revents > 0 && (revents & POLLERR) && kernel_ioctl(conn_fd(c), SIOCINQ, &waiting) == 0 && waiting == 0;
+}
+
+bool stream_foreign(struct conn *c)
+{
+	int waiting = 0;
+	char byte;
+
+	/* Bytes first, then the flag: who takes the direction back to TCP sets it before it writes there. */
+	if (kernel_ioctl(conn_fd(c), SIOCINQ, &waiting) < 0 || waiting <= 0 ||
+	    (load_acquire(&conn_peer(c)->tail) & TAIL_CLOSED))
+		return false;
+	/* After our FIN it is the peer's question whether we live (conn_note_end). */
+	if (load_relaxed(&c->shared->shut_send))
+		return kernel_recv(conn_fd(c), &byte, 1, MSG_DONTWAIT) == 1;
+	conn_reset(c, REASON_FOREIGN_IO);
+	return true;
 }
 
 /* The peer's FIN, behind all that it sent. What came after a shutdown of our own was answered by a reset, which goes first. 0 or
@@ -317,10 +355,12 @@ static bool only_error_left(struct conn *c)
 static ssize_t end_of_ring(struct conn *c)
 {
 	char byte;
-	ssize_t n = load_relaxed(&c->shared->shut_recv) ? kernel_poll_now(conn_fd(c), 0) : 0;
+	ssize_t n = load_relaxed(&c->shared->shut_recv) ? errqueue_poll_now(c, 0) : 0;
 
 	if (n > 0 && (n & POLLERR))
 		n = kernel_recv(conn_fd(c), &byte, 1, MSG_DONTWAIT);
+	if (n >= 0 && !load_relaxed(&c->shared->shut_send) && stream_foreign(c))
+		n = -ECONNRESET;
 	return n < 0 ? -conn_error(c, (int)-n) : 0;
 }
 
@@ -389,7 +429,7 @@ ssize_t stream_take(struct conn *c, void *buf, size_t size)
 static ssize_t pull_end(struct conn *c, struct iov_walk *to, int flags, bool started)
 {
 	char byte;
-	int revents = kernel_poll_now(conn_fd(c), POLLIN | POLLRDHUP);
+	int revents = errqueue_poll_now(c, POLLIN | POLLRDHUP);
 	ssize_t n;
 
 	if (revents <= 0)
@@ -516,7 +556,7 @@ static ssize_t peek(struct conn *c, struct iov_walk to, int flags)
 				iov_walk_skip(&to, (size_t)rest);
 		}
 		if (more == -EAGAIN && to.left == start) {
-			int revents = kernel_poll_now(conn_fd(c), POLLIN | POLLRDHUP);
+			int revents = errqueue_poll_now(c, POLLIN | POLLRDHUP);
 
 			if (revents > 0) {
 				store_relaxed(&c->shared->tcp_event, 1);
@@ -563,7 +603,7 @@ static bool ends_here(struct conn *c)
 
 	if (conn_recv_stage(c) == STAGE_RING)
 		ring_readable(&c->recv_ring, &flags);
-	return flags || (conn_revents(c, POLLRDHUP, 1) & (POLLRDHUP | POLLHUP | POLLERR));
+	return flags || (conn_stream_revents(c, POLLRDHUP, 1) & (POLLRDHUP | POLLHUP | POLLERR));
 }
 
 static ssize_t recv_peek(struct conn *c, int fd, struct iov_walk to, int flags, size_t target, bool nonblock)
@@ -657,7 +697,7 @@ ssize_t stream_recv(const struct passage *p, int fd, const struct iovec *iov, in
 		target = load_relaxed(&c->shared->recv_lowat);
 		if (target > to.left || (flags & MSG_WAITALL))
 			target = to.left;
-		if (flags & (MSG_OOB | MSG_ERRQUEUE)) {
+		if (flags & MSG_OOB) {
 			struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)count};
 
 			n = kernel_recvmsg(conn_fd(c), &msg, flags | MSG_DONTWAIT);
@@ -702,7 +742,7 @@ static ssize_t send_check(struct conn *c)
 		if (!due_to_look(c))
 			return 0;
 	}
-	revents = kernel_poll_now(conn_fd(c), POLLRDHUP);
+	revents = errqueue_poll_now(c, POLLRDHUP);
 	if (revents & (POLLERR | POLLHUP))
 		return broken(c);
 	conn_note_end(c, revents, true);
@@ -770,6 +810,22 @@ static bool ask_for_room(struct conn *c)
 	return conn_send_stage(c) != STAGE_RING;
 }
 
+int stream_send_company(int fd, const struct msghdr *msg)
+{
+	struct msghdr company = {0};
+	ssize_t n;
+
+	if (!msg || (!msg->msg_controllen && !msg->msg_name))
+		return 0;
+	company.msg_name = msg->msg_name;
+	company.msg_namelen = msg->msg_namelen;
+	company.msg_control = msg->msg_control;
+	company.msg_controllen = msg->msg_controllen;
+	n = kernel_sendmsg(fd, &company, MSG_DONTWAIT | MSG_NOSIGNAL);
+	/* Its end is the send's to tell, with a signal. */
+	return n < 0 && n != -EPIPE ? (int)n : 0;
+}
+
 ssize_t stream_send(const struct passage *p, int fd, const struct iovec *iov, int count, int flags)
 {
 	struct conn *c = p->conn;
@@ -782,6 +838,9 @@ ssize_t stream_send(const struct passage *p, int fd, const struct iovec *iov, in
 	/* Nothing to send: the kernel's answer moves no byte. */
 	if (n == 0 && from.left == 0)
 		n = kernel_sendto(conn_fd(c), NULL, 0, flags | MSG_NOSIGNAL, NULL, 0);
+	/* DIFFERS: the kernel also says so when RLIMIT_MEMLOCK allows no more pinned pages; here none is pinned. */
+	else if (__builtin_expect(p->numbering, NUMBERING_NONE) && !errqueue_reserve(c))
+		n = -ENOBUFS;
 	while (n >= 0 && from.left) {
 		bool room;
 
@@ -808,8 +867,13 @@ ssize_t stream_send(const struct passage *p, int fd, const struct iovec *iov, in
 		else if (!nonblock)
 			n = wait_room(c, fd, &deadline, &deadline_known, copied > 0);
 	}
-	if (copied && n != -EBADF)
+	if (copied && n != -EBADF) {
 		n = (ssize_t)copied;
+		if (__builtin_expect(p->numbering, NUMBERING_NONE))
+			errqueue_sent(c, p->numbering);
+	}
+	if (load_relaxed(&c->trickle))
+		store_relaxed(&c->trickle, 0);
 	count_send(c->stats, n);
 	conn_put(c);
 	if (n == -EPIPE && !(flags & MSG_NOSIGNAL) && !load_relaxed(&process_exiting))
@@ -986,6 +1050,9 @@ int stream_shutdown(struct conn *c, int fd, int how)
 	bool send = how == SHUT_WR || how == SHUT_RDWR, recv = how == SHUT_RD || how == SHUT_RDWR, first = false;
 	int error;
 
+	/* Our FIN comes after what was placed. */
+	if (send && placement_pending(c) && placement_finish(c, fd) < 0)
+		return -EBADF;
 	if (send) {
 		store_relaxed(&c->shared->shut_send, 1);
 		shared_lock_take(&c->shared->send_lock);

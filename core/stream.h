@@ -3,6 +3,7 @@
 #define RS_STREAM_H
 
 #include "conn.h"
+#include "errqueue.h"
 
 #include <sys/socket.h>
 
@@ -17,10 +18,17 @@ enum route {
 struct passage {
 	struct conn *conn;
 	uint32_t generation;
+	enum numbering numbering; /* of a send with MSG_ZEROCOPY that counts; before ROUTE_KERNEL only that it does */
 };
 
+/* What the kernel is given of FLAGS: where we number, it is not asked for zero-copy. */
+static inline int passage_flags(const struct passage *p, int flags)
+{
+	return p->numbering == NUMBERING_OURS ? flags & ~MSG_ZEROCOPY : flags;
+}
+
 /* Decide for FD. NONE of ours: ROUTE_PLAIN with conn NULL. ROUTE_ENGINE: the connection is held in a critical section,
- * which stream_recv or stream_send leaves. Otherwise nothing is held. */
+ * which stream_recv or stream_send leaves. Otherwise nothing is held. A send first finishes placements that are under way. */
 enum route stream_recv_begin(int fd, struct passage *p);
 enum route stream_send_begin(int fd, int flags, struct passage *p);
 
@@ -36,6 +44,14 @@ void stream_send_plain(const struct passage *p, ssize_t n);
  * *OUT_FLAGS (may be NULL) as msg_flags. */
 ssize_t stream_recv(const struct passage *p, int fd, const struct iovec *iov, int count, int flags, int *out_flags);
 ssize_t stream_send(const struct passage *p, int fd, const struct iovec *iov, int count, int flags);
+
+/* Whether TCP holds bytes behind X that do not belong there: the ring carries what C receives. Then the connection was reset: somebody
+ * wrote past libc. Also true for the peer's probe of a dead end, which is taken away. */
+bool stream_foreign(struct conn *c);
+
+/* What comes with the bytes of a send, an address or control messages, means nothing to a stream, but the kernel refuses what is
+ * malformed: it is asked. MSG may be NULL. 0 or -errno. */
+int stream_send_company(int fd, const struct msghdr *msg);
 
 /* sendfile and splice into a promoted connection: bytes of IN_FD, a FILE or else a pipe, from *OFFSET (moved on) or its file
  * position. Bytes or -errno. */

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #define WIRE_MAGIC 0x3154454b434f5352ull /* "RSOCKET1", little endian */
-#define WIRE_VERSION 1
+#define WIRE_VERSION 2
 #define WIRE_LINE 64
 #define WIRE_PAGE 4096
 
@@ -50,7 +50,7 @@ struct wire_side {
 	 * for the producer. Set by this side for good (full barrier), then it notifies a producer that wants space. */
 	uint32_t hungry;
 	uint32_t epoll;    /* 1: an epoll set of this side's link owner watches: set the ready bit too. As interest */
-	uint32_t attached; /* 1: this side has mapped the channel; release, acquire */
+	uint32_t attached; /* WIRE_ATTACHED, WIRE_STAYING: this side has mapped the channel; release, acquire */
 	uint32_t
 		closed; /* 1: this side closed its last descriptor, or shut both ways: writes to it are in vain. Release; acquire */
 };
@@ -68,6 +68,8 @@ struct wire_channel {
 _Static_assert(sizeof(struct wire_side) == 3 * WIRE_LINE, "ABI between processes");
 _Static_assert(sizeof(struct wire_channel) == 8 * WIRE_LINE, "ABI between processes");
 
+#define WIRE_ATTACHED 1u
+#define WIRE_STAYING 2u /* for its maps alone: no direction leaves TCP */
 #define WIRE_EVERY_BELL 0xffffu
 #define WIRE_DATA_OFFSET WIRE_PAGE /* ring 0, then ring 1 */
 #define WIRE_CAPACITY_MIN 64ull
@@ -86,7 +88,7 @@ struct wire_map {
 	uint32_t reserved;
 	uint64_t offset; /* what the other side calls it */
 	uint64_t length;
-	uint64_t address;  /* in OWNER's memory */
+	uint64_t address;  /* in OWNER's memory; 0, and no token, for a peer that is served by message */
 	uint64_t token_at; /* there OWNER keeps TOKEN: another process, or another program, has it not */
 	uint64_t token[2];
 };
@@ -156,7 +158,80 @@ _Static_assert(sizeof(struct wire_bells) == 64 + 32 * BELL_COUNT, "ABI between p
 #define BELL_ONE_SLEEPER ((uint64_t)1)
 #define BELL_ONE_TURN ((uint64_t)1 << 32)
 
-/* --- the rendezvous: two messages on an abstract SOCK_SEQPACKET socket named after the connection --- */
+/* --- datagrams: one sealed memfd a pair of UDP sockets, made by the sender, which alone stores to the ring; a page, then the ring.
+ * The kernel carries a datagram where the ring cannot; the two are told apart by counts (dgram_pair.h). --- */
+
+#define WIRE_DGRAM_ALIGN 16u
+#define WIRE_DGRAM_MAX 65507u
+#define WIRE_DGRAM_CAPACITY_MIN (256ull << 10)
+#define WIRE_DGRAM_CAPACITY_MAX (64ull << 20)
+
+/* At ring positions that are multiples of WIRE_DGRAM_ALIGN; the bytes follow. */
+struct wire_dgram_record {
+	uint32_t length; /* bytes, at most WIRE_DGRAM_MAX */
+	uint32_t reserved;
+	uint64_t kernel; /* how many datagrams the sender had given to the kernel for this receiver by then */
+};
+_Static_assert(sizeof(struct wire_dgram_record) == WIRE_DGRAM_ALIGN, "ABI between processes");
+
+struct wire_dgram {
+	uint64_t magic; /* this and the next two: constant, written by the sender before anybody else has the memory */
+	uint32_t version;
+	uint32_t reserved;
+	uint64_t capacity; /* bytes of the ring, a power of two */
+
+	/* Position up to which records are published. Release by the sender, after the record; then a full barrier, then it reads awake.
+	 * Acquire by the receiver. Dead sender: what is behind tail was never sent; what it published and would have taken back,
+	 * because the receiver sleeps, is found when that one looks next. */
+	alignas(WIRE_LINE) uint64_t tail;
+	/* Ring position that lies at data offset 0. By the sender while claimed and freed are at tail, before the tail that makes it matter;
+	 * by the receiver read after that tail. */
+	uint64_t base;
+	uint32_t ended; /* 1: no more records will come. Release by the sender after the last tail; acquire */
+
+	/* Position up to which records belong to somebody: the receiver's, by CAS from the position of a record to the next one's; or the
+	 * sender's again, by CAS to tail, who then gives them to the kernel. Whoever loses sees what the other did. Dead receiver: the
+	 * sender takes all that it had not claimed. */
+	alignas(WIRE_LINE) uint64_t claimed;
+	/* Position up to which the receiver has copied, and the sender may overwrite. Release by the receiver, who makes it claimed when it has
+	 * nothing under way; acquire. Dead receiver: the ring stays full. */
+	uint64_t freed;
+
+	/* 1: the receiver will look at the ring before it sleeps, so records may be published. By the receiver: 0, then a full barrier,
+	 * then a last look at tail; 1 (release) when it is awake again. Dead receiver: stays, and claimed does not move. */
+	alignas(WIRE_LINE) uint32_t awake;
+	uint32_t
+		closed; /* 1: no further records, for good. By the receiver, as awake = 0; by a sender that finds the ring spoilt */
+	uint32_t
+		attached; /* 1: the receiver has the memory and heard its sender through the kernel. Release; acquire */
+	uint32_t beat;    /* goes up now and then while the receiver runs: a ring that was given up is tried again */
+};
+_Static_assert(sizeof(struct wire_dgram) == 4 * WIRE_LINE, "ABI between processes");
+
+struct wire_dgram_end {
+	uint8_t addr[16]; /* IPv4: the first four */
+	uint16_t port;
+	uint8_t family; /* AF_INET, AF_INET6 */
+	uint8_t reserved[5];
+};
+
+struct wire_dgram_hello { /* sender to receiver, the only message; carries the memory */
+	uint64_t magic;
+	uint32_t version;
+	uint32_t reserved;
+	uint64_t cookie; /* SO_COOKIE of the sender's UDP socket */
+	struct wire_dgram_end from, to;
+};
+_Static_assert(sizeof(struct wire_dgram_hello) == 72, "ABI between processes");
+
+/* --- the rendezvous: messages on an abstract SOCK_SEQPACKET socket named after the connection --- */
+
+struct wire_reach {        /* for the other end to find out whether the kernel lets it into the sender's memory */
+	uint64_t token_at; /* 0: do not try */
+	uint64_t token[2]; /* what is there */
+	uint32_t pid;      /* as the sender knows itself */
+	uint32_t reserved;
+};
 
 struct wire_hello { /* connector (side 1) to listener; carries its bell page */
 	uint64_t magic;
@@ -165,6 +240,7 @@ struct wire_hello { /* connector (side 1) to listener; carries its bell page */
 	uint64_t process[2];  /* random name of the sender's process */
 	uint64_t cookie;      /* SO_COOKIE of its end of the connection */
 	uint64_t capacity[2]; /* least ring capacity it wants for direction 0, 1 */
+	struct wire_reach reach;
 };
 
 struct wire_grant { /* answer: carries bell page, channel, link */
@@ -174,8 +250,51 @@ struct wire_grant { /* answer: carries bell page, channel, link */
 	uint64_t process[2];
 	uint64_t cookie;
 	uint64_t link[2]; /* random name of the link */
+	struct wire_reach reach;
+	uint32_t direct; /* 1: the kernel lets the sender into the memory of who said hello */
+	uint32_t reserved;
 };
-_Static_assert(sizeof(struct wire_hello) == 56, "ABI between processes");
-_Static_assert(sizeof(struct wire_grant) == 56, "ABI between processes");
+
+struct wire_verdict { /* connector to listener, if the channel has tables of maps: how bytes are placed */
+	uint64_t magic;
+	uint32_t direct; /* 1: the kernel lets the sender into the listener's memory */
+	/* 1: somebody must ask by message. Side 1 asks on this socket from now on, side 0 on a second connection to the listener's
+	 * name, which was made before this was sent. */
+	uint32_t message;
+	uint64_t nonce[2]; /* random */
+};
+
+struct wire_second { /* the first message on that second connection */
+	uint64_t magic;
+	uint64_t nonce[2]; /* the verdict's */
+};
+_Static_assert(sizeof(struct wire_hello) == 88, "ABI between processes");
+_Static_assert(sizeof(struct wire_grant) == 96, "ABI between processes");
+_Static_assert(sizeof(struct wire_verdict) == 32, "ABI between processes");
+_Static_assert(sizeof(struct wire_second) == 24, "ABI between processes");
+
+/* --- placement by message, where the kernel forbids the copy: one message asks, one answers, on a SOCK_SEQPACKET socket for each side
+ * that asks. One question is under way at a time; an answer that nobody waits for any more is thrown away. --- */
+
+enum wire_place { WIRE_PLACE_WRITE = 1, WIRE_PLACE_READ };
+
+struct wire_ask {        /* a write's bytes follow */
+	uint32_t what;   /* enum wire_place */
+	uint32_t number; /* the answer has it too */
+	uint32_t size;
+	uint32_t reserved;
+	uint64_t offset;
+};
+
+struct wire_answer { /* a read's bytes follow */
+	uint32_t number;
+	uint32_t error; /* EFAULT, EACCES; 0 */
+	uint32_t size;  /* bytes that were copied: as many as asked for, or fewer, but some unless ERROR says why not */
+	uint32_t reserved;
+};
+_Static_assert(sizeof(struct wire_ask) == 24, "ABI between processes");
+_Static_assert(sizeof(struct wire_answer) == 16, "ABI between processes");
+
+#define WIRE_PLACE_MAX 65536u /* bytes of one message besides its head */
 
 #endif

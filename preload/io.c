@@ -1,4 +1,5 @@
 /* Reading and writing. */
+#include "errqueue.h"
 #include "fdtab.h"
 #include "kernel.h"
 #include "process.h"
@@ -37,24 +38,35 @@
 		}                                                                    \
 	} while (0)
 
-#define SEND(fd, iov, count, flags, kernel)                                    \
-	do {                                                                   \
-		struct passage passage_;                                       \
-		ssize_t n_;                                                    \
-		cancellation_point();                                          \
-		switch (stream_send_begin(fd, flags, &passage_)) {             \
-		case ROUTE_PLAIN:                                              \
-			n_ = (kernel);                                         \
-			stream_send_plain(&passage_, n_);                      \
-			return n_;                                             \
-		case ROUTE_KERNEL:                                             \
-			n_ = (kernel);                                         \
-			stream_send_end(&passage_, fd, n_, flags);             \
-			return n_;                                             \
-		default:                                                       \
-			RETURN(stream_send(&passage_, fd, iov, count, flags)); \
-		}                                                              \
+/* KERNEL gets its flags from SENT. */
+#define SENT(flags) passage_flags(&passage_, flags)
+
+/* MSG: what comes with the bytes, an address or control messages; or NULL. */
+#define SEND_CHECKED(fd, msg, iov, count, flags, kernel)                            \
+	do {                                                                        \
+		struct passage passage_;                                            \
+		ssize_t n_;                                                         \
+		cancellation_point();                                               \
+		switch (stream_send_begin(fd, flags, &passage_)) {                  \
+		case ROUTE_PLAIN:                                                   \
+			n_ = (kernel);                                              \
+			stream_send_plain(&passage_, n_);                           \
+			return n_;                                                  \
+		case ROUTE_KERNEL:                                                  \
+			n_ = (kernel);                                              \
+			stream_send_end(&passage_, fd, n_, flags);                  \
+			return n_;                                                  \
+		default:                                                            \
+			n_ = stream_send_company(fd, msg);                          \
+			if (n_ < 0)                                                 \
+				conn_put(passage_.conn);                            \
+			else                                                        \
+				n_ = stream_send(&passage_, fd, iov, count, flags); \
+			RETURN(n_);                                                 \
+		}                                                                   \
 	} while (0)
+
+#define SEND(fd, iov, count, flags, kernel) SEND_CHECKED(fd, NULL, iov, count, flags, kernel)
 
 /* The look-up that everything else costs. */
 static inline bool ours(int fd)
@@ -64,7 +76,7 @@ static inline bool ours(int fd)
 
 static struct iovec one(const void *buf, size_t size)
 {
-	return (struct iovec){(void *)(uintptr_t)buf, size};
+	return (struct iovec){(void *)(uintptr_t)buf, size < IOV_BYTES_MAX ? size : IOV_BYTES_MAX};
 }
 
 EXPORT ssize_t read(int fd, void *buf, size_t size)
@@ -148,6 +160,23 @@ EXPORT ssize_t pwritev64v2(int fd, const struct iovec *iov, int count, off_t off
 	return write_at(fd, iov, count, offset, flags);
 }
 
+/* Of the error queue; it takes no byte of the stream, and never waits. */
+static ssize_t receive_error(int fd, const struct iovec *iov, int flags, struct sockaddr *addr, socklen_t *addrlen)
+{
+	struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = 1};
+	ssize_t n;
+
+	if (addr && addrlen) {
+		msg.msg_name = addr;
+		msg.msg_namelen = *addrlen;
+	}
+	cancellation_point();
+	n = errqueue_recvmsg(fd, &msg, flags);
+	if (n >= 0 && msg.msg_name)
+		*addrlen = msg.msg_namelen;
+	RETURN(n);
+}
+
 EXPORT ssize_t recv(int fd, void *buf, size_t size, int flags)
 {
 	struct iovec iov;
@@ -155,6 +184,8 @@ EXPORT ssize_t recv(int fd, void *buf, size_t size, int flags)
 	if (!ours(fd))
 		return real.recv(fd, buf, size, flags);
 	iov = one(buf, size);
+	if (flags & MSG_ERRQUEUE)
+		return receive_error(fd, &iov, flags, NULL, NULL);
 	RECEIVE(fd, &iov, 1, flags, real.recv(fd, buf, size, flags));
 }
 
@@ -165,17 +196,22 @@ EXPORT ssize_t send(int fd, const void *buf, size_t size, int flags)
 	if (!ours(fd))
 		return real.send(fd, buf, size, flags);
 	iov = one(buf, size);
-	SEND(fd, &iov, 1, flags, real.send(fd, buf, size, flags));
+	SEND(fd, &iov, 1, flags, real.send(fd, buf, size, SENT(flags)));
 }
 
-/* recvfrom and recvmsg of the engine: a connected stream gives no address. */
-static ssize_t receive_from(const struct passage *p, int fd, const struct iovec *iov, int count, int flags,
-			    socklen_t *addrlen, int *out_flags)
+/* recvfrom of the engine: a connected stream gives no address, but there must be a place for none. */
+static ssize_t receive_from(const struct passage *p, int fd, const struct iovec *iov, int flags,
+			    const struct sockaddr *addr, socklen_t *addrlen)
 {
-	ssize_t n = stream_recv(p, fd, iov, count, flags, out_flags);
+	ssize_t n = stream_recv(p, fd, iov, 1, flags, NULL);
 
-	if (n >= 0 && addrlen)
-		*addrlen = 0;
+	if (n < 0 || !addr)
+		return n;
+	if (!addrlen)
+		return -EFAULT;
+	if ((int)*addrlen < 0)
+		return -EINVAL;
+	*addrlen = 0;
 	return n;
 }
 
@@ -188,6 +224,8 @@ EXPORT ssize_t recvfrom(int fd, void *buf, size_t size, int flags, struct sockad
 	if (!ours(fd))
 		return real.recvfrom(fd, buf, size, flags, addr, addrlen);
 	iov = one(buf, size);
+	if (flags & MSG_ERRQUEUE)
+		return receive_error(fd, &iov, flags, addr, addrlen);
 	cancellation_point();
 	switch (stream_recv_begin(fd, &p)) {
 	case ROUTE_PLAIN:
@@ -199,7 +237,7 @@ EXPORT ssize_t recvfrom(int fd, void *buf, size_t size, int flags, struct sockad
 		stream_recv_end(&p, fd, n, TAKEN(flags));
 		return n;
 	default:
-		RETURN(receive_from(&p, fd, &iov, 1, flags, addr ? addrlen : NULL, NULL));
+		RETURN(receive_from(&p, fd, &iov, flags, addr, addrlen));
 	}
 }
 
@@ -207,11 +245,16 @@ EXPORT ssize_t sendto(int fd, const void *buf, size_t size, int flags, const str
 {
 	struct iovec iov;
 
-	if (!ours(fd))
+	/* Too long an address the kernel refuses, whoever carries the bytes. */
+	if (!ours(fd) || (addr && addrlen > sizeof(struct sockaddr_storage)))
 		return real.sendto(fd, buf, size, flags, addr, addrlen);
 	iov = one(buf, size);
-	/* An address on a connected stream is ignored, as the kernel does. */
-	SEND(fd, &iov, 1, flags, real.sendto(fd, buf, size, flags, addr, addrlen));
+	if (addr) {
+		struct msghdr msg = {.msg_name = (void *)(uintptr_t)addr, .msg_namelen = addrlen};
+
+		SEND_CHECKED(fd, &msg, &iov, 1, flags, real.sendto(fd, buf, size, SENT(flags), addr, addrlen));
+	}
+	SEND(fd, &iov, 1, flags, real.sendto(fd, buf, size, SENT(flags), addr, addrlen));
 }
 
 EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
@@ -223,6 +266,8 @@ EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 	if (!ours(fd))
 		return real.recvmsg(fd, msg, flags);
 	cancellation_point();
+	if (flags & MSG_ERRQUEUE)
+		RETURN(errqueue_recvmsg(fd, msg, flags));
 	switch (stream_recv_begin(fd, &p)) {
 	case ROUTE_PLAIN:
 		n = real.recvmsg(fd, msg, flags);
@@ -233,17 +278,16 @@ EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 		stream_recv_end(&p, fd, n, TAKEN(flags));
 		return n;
 	default:
-		if (flags & MSG_ERRQUEUE) {
-			/* Control messages, which only the kernel has. */
+		n = msg->msg_iovlen > IOV_MAX ? -EMSGSIZE : msg->msg_name && (int)msg->msg_namelen < 0 ? -EINVAL : 0;
+		if (n < 0)
 			conn_put(p.conn);
-			return real.recvmsg(fd, msg, flags);
-		}
-		n = msg->msg_iovlen > IOV_MAX ? (conn_put(p.conn), -EMSGSIZE)
-					      : receive_from(&p, fd, msg->msg_iov, (int)msg->msg_iovlen, flags,
-							     msg->msg_name ? &msg->msg_namelen : NULL, &out_flags);
+		else
+			n = stream_recv(&p, fd, msg->msg_iov, (int)msg->msg_iovlen, flags, &out_flags);
 		if (n >= 0) {
 			msg->msg_flags = out_flags | (flags & MSG_CMSG_CLOEXEC);
 			msg->msg_controllen = 0;
+			if (msg->msg_name)
+				msg->msg_namelen = 0;
 		}
 		RETURN(n);
 	}
@@ -292,7 +336,7 @@ EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 		errno = EMSGSIZE;
 		return -1;
 	}
-	SEND(fd, msg->msg_iov, (int)msg->msg_iovlen, flags, real.sendmsg(fd, msg, flags));
+	SEND_CHECKED(fd, msg, msg->msg_iov, (int)msg->msg_iovlen, flags, real.sendmsg(fd, msg, SENT(flags)));
 }
 
 EXPORT int recvmmsg(int fd, struct mmsghdr *vec, unsigned int count, int flags, struct timespec *timeout)
@@ -300,7 +344,7 @@ EXPORT int recvmmsg(int fd, struct mmsghdr *vec, unsigned int count, int flags, 
 	uint64_t deadline = 0;
 	unsigned int n;
 
-	if (!ours(fd))
+	if (!ours(fd) || (timeout && (timeout->tv_sec < 0 || (unsigned long)timeout->tv_nsec >= 1000000000)))
 		return real.recvmmsg(fd, vec, count, flags, timeout);
 	if (timeout)
 		deadline = clock_monotonic() + (uint64_t)timeout->tv_sec * 1000000000ull + (uint64_t)timeout->tv_nsec;
@@ -314,10 +358,16 @@ EXPORT int recvmmsg(int fd, struct mmsghdr *vec, unsigned int count, int flags, 
 		vec[n].msg_len = (unsigned int)bytes;
 		if (flags & MSG_WAITFORONE)
 			flags |= MSG_DONTWAIT;
-		/* The timeout is looked at between messages only, as the kernel does. */
-		if (deadline && clock_monotonic() >= deadline) {
-			n++;
-			break;
+		/* The timeout is looked at between messages only, and what is left of it is told, as the kernel does. */
+		if (timeout) {
+			uint64_t now = clock_monotonic(), left = deadline > now ? deadline - now : 0;
+
+			timeout->tv_sec = (time_t)(left / 1000000000);
+			timeout->tv_nsec = (long)(left % 1000000000);
+			if (!left) {
+				n++;
+				break;
+			}
 		}
 	}
 	return n ? (int)n : count ? -1 : 0;
@@ -365,26 +415,51 @@ EXPORT ssize_t __recvfrom_chk(int fd, void *buf, size_t size, size_t room, int f
 					: recvfrom(fd, buf, size, flags, addr, addrlen);
 }
 
-/* Whether IN is a file, which sendfile can read if it is open for that; if not, the kernel's refusal moves no byte. */
+/* Whether sendfile can read IN: what can be wound; a socket or a terminal the kernel refuses, and moves no byte. */
 static bool sendable(int in, const off_t *offset)
 {
 	struct stat st;
 
-	return fstat(in, &st) == 0 && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)) && (!offset || *offset >= 0);
+	return fstat(in, &st) == 0 && !S_ISDIR(st.st_mode) && sys_call3(SYS_lseek, in, 0, SEEK_CUR) >= 0 &&
+	       (!offset || *offset >= 0);
 }
 
-static bool is_pipe(int fd)
+static bool is_pipe(int fd, int end)
 {
 	struct stat st;
+	int mode = kernel_fcntl(fd, F_GETFL, 0) & O_ACCMODE;
 
-	return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
+	return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) && (mode == end || mode == O_RDWR);
 }
+
+/* From the connection IN into the pipe OUT. KERNEL: the call itself. */
+#define TO_PIPE(in, out, size, nonblock, kernel)                                    \
+	do {                                                                        \
+		struct passage passage_;                                            \
+		ssize_t n_;                                                         \
+		cancellation_point();                                               \
+		switch (stream_recv_begin(in, &passage_)) {                         \
+		case ROUTE_PLAIN:                                                   \
+			n_ = (kernel);                                              \
+			stream_recv_plain(&passage_, n_, true);                     \
+			return n_;                                                  \
+		case ROUTE_KERNEL:                                                  \
+			n_ = (kernel);                                              \
+			stream_recv_end(&passage_, in, n_, true);                   \
+			return n_;                                                  \
+		default:                                                            \
+			RETURN(stream_recv_to(&passage_, in, out, size, nonblock)); \
+		}                                                                   \
+	} while (0)
 
 EXPORT ssize_t sendfile(int out, int in, off_t *offset, size_t size)
 {
 	struct passage p;
 	ssize_t n;
 
+	/* The kernel takes this for a splice. */
+	if (ours(in) && !offset && is_pipe(out, O_WRONLY))
+		TO_PIPE(in, out, size, false, real.sendfile(out, in, offset, size));
 	/* What may be sent at all the kernel decides: an empty request has the same answer. */
 	if (!ours(out) || !sendable(in, offset))
 		return real.sendfile(out, in, offset, size);
@@ -408,31 +483,27 @@ EXPORT ssize_t sendfile64(int out, int in, off_t *offset, size_t size)
 	return sendfile(out, in, offset, size);
 }
 
+#define SPLICE_FLAGS (SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT)
+
 EXPORT ssize_t splice(int in, off_t *in_offset, int out, off_t *out_offset, size_t size, unsigned int flags)
 {
 	bool nonblock = flags & SPLICE_F_NONBLOCK;
 	struct passage p;
 	ssize_t n;
 
+	/* Anything else the kernel refuses, whoever has the bytes. */
+	if (in_offset || out_offset || (flags & ~SPLICE_FLAGS) || size == 0)
+		return real.splice(in, in_offset, out, out_offset, size, flags);
+	if (ours(in) && is_pipe(out, O_WRONLY))
+		TO_PIPE(in, out, size, nonblock, real.splice(in, NULL, out, NULL, size, flags));
 	cancellation_point();
-	if (ours(out) && !in_offset && !out_offset && is_pipe(in)) {
+	if (ours(out) && is_pipe(in, O_RDONLY)) {
 		switch (stream_send_begin(out, 0, &p)) {
 		case ROUTE_ENGINE:
 			RETURN(stream_send_from(&p, out, in, NULL, size, false, nonblock));
 		case ROUTE_KERNEL:
 			n = real.splice(in, NULL, out, NULL, size, flags);
 			stream_send_end(&p, out, n, flags & SPLICE_F_MORE ? MSG_MORE : 0);
-			return n;
-		default:
-			break;
-		}
-	} else if (ours(in) && !in_offset && !out_offset && is_pipe(out)) {
-		switch (stream_recv_begin(in, &p)) {
-		case ROUTE_ENGINE:
-			RETURN(stream_recv_to(&p, in, out, size, nonblock));
-		case ROUTE_KERNEL:
-			n = real.splice(in, NULL, out, NULL, size, flags);
-			stream_recv_end(&p, in, n, true);
 			return n;
 		default:
 			break;

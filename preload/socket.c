@@ -101,9 +101,13 @@ EXPORT int getsockopt(int fd, int level, int name, void *value, socklen_t *size)
 
 EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t size)
 {
-	int result = real.setsockopt(fd, level, name, value, size);
+	bool ours = fdtab_kind(fd) == FD_CONN;
+	int result;
 
-	if (result == 0 && fdtab_kind(fd) == FD_CONN)
+	if (ours && sockopt_kept(fd, level, name, value, size))
+		return 0;
+	result = real.setsockopt(fd, level, name, value, size);
+	if (result == 0 && ours)
 		sockopt_set(fd, level, name, value, size);
 	return result;
 }

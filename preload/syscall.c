@@ -5,6 +5,7 @@
 #include "log.h"
 #include "process.h"
 #include "real.h"
+#include "select.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +17,37 @@
 #include <unistd.h>
 
 void process_before_filter(void);
+
+/* pselect's own number takes its mask with a size, and gives back the time that is left. */
+struct sized_mask {
+	const sigset_t *mask;
+	size_t size;
+};
+
+static int pselect6(int count, fd_set *in, fd_set *out, fd_set *except, struct timespec *timeout,
+		    const struct sized_mask *mask)
+{
+	struct timespec given;
+	uint64_t start;
+	int64_t left;
+	int n;
+
+	if (!select_special(count, in, out, except)) {
+		n = (int)sys_call6(SYS_pselect6, count, (long)in, (long)out, (long)except, (long)timeout, (long)mask);
+		RETURN(n);
+	}
+	if (timeout)
+		given = *timeout;
+	start = clock_monotonic();
+	n = pselect(count, in, out, except, timeout ? &given : NULL, mask ? mask->mask : NULL);
+	if (timeout && timeout->tv_sec < INT64_MAX / 1000000000 - 1) {
+		left = timeout->tv_sec * 1000000000 + timeout->tv_nsec - (int64_t)(clock_monotonic() - start);
+		if (left < 0)
+			left = 0;
+		*timeout = (struct timespec){left / 1000000000, left % 1000000000};
+	}
+	return n;
+}
 
 EXPORT long syscall(long number, ...)
 {
@@ -39,6 +71,10 @@ EXPORT long syscall(long number, ...)
 		return readv((int)a, (void *)b, (int)c);
 	case SYS_writev:
 		return writev((int)a, (void *)b, (int)c);
+	case SYS_preadv2: /* the offset's upper half is a word of its own, and empty */
+		return preadv2((int)a, (void *)b, (int)c, (off_t)d, (int)f);
+	case SYS_pwritev2:
+		return pwritev2((int)a, (void *)b, (int)c, (off_t)d, (int)f);
 	case SYS_recvfrom:
 		return recvfrom((int)a, (void *)b, (size_t)c, (int)d, (void *)e, (void *)f);
 	case SYS_sendto:
@@ -55,6 +91,10 @@ EXPORT long syscall(long number, ...)
 		return sendfile((int)a, (int)b, (void *)c, (size_t)d);
 	case SYS_splice:
 		return splice((int)a, (void *)b, (int)c, (void *)d, (size_t)e, (unsigned int)f);
+	case SYS_socket:
+		return socket((int)a, (int)b, (int)c);
+	case SYS_listen:
+		return listen((int)a, (int)b);
 	case SYS_connect:
 		return connect((int)a, (void *)b, (socklen_t)c);
 #ifdef SYS_accept
@@ -95,6 +135,8 @@ EXPORT long syscall(long number, ...)
 	case SYS_select:
 		return select((int)a, (void *)b, (void *)c, (void *)d, (void *)e);
 #endif
+	case SYS_pselect6:
+		return pselect6((int)a, (void *)b, (void *)c, (void *)d, (void *)e, (void *)f);
 #ifdef SYS_epoll_create
 	case SYS_epoll_create:
 		return epoll_create((int)a);

@@ -1,5 +1,6 @@
 /* The rsockets API as programs see it: the engine's calls, with errno. One engine a process: where librspreload.so is loaded too, it
  * is that one's, since both would otherwise answer for the same descriptors. Without it this library has its own. */
+#include "dgram.h"
 #include "log.h"
 #include "process.h"
 #include "rsocket.h"
@@ -28,6 +29,7 @@ static void start(void)
 	thread_handlers_unseen = true;
 	process_init();
 	process_watch_exec();
+	dgram_start();
 	pthread_atfork(process_fork_prepare, fork_parent, process_fork_child);
 	/* quick_exit runs no destructors. */
 	at_quick_exit(process_exit);

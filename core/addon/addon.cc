@@ -1,4 +1,4 @@
-/* What TypeScript sees of the core: its tables, the report file and the start of a program. Typed in cli/native.ts.
+/* What TypeScript sees of the core: its tables, the report file, the start of a program, rsockets. Typed in cli/native.ts.
  * Paths, arguments and environment cross as "raw" strings: one character a byte, so that no encoding is lost. */
 #include <cstring>
 #include <dlfcn.h>
@@ -10,6 +10,7 @@
 
 #include "config_export.h"
 #include "launch.h"
+#include "rsocket_export.h"
 #include "stats_export.h"
 
 #define _Static_assert static_assert
@@ -303,6 +304,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports)
 	exports.Set("die", Napi::Function::New(env, die));
 	config_export(env, exports);
 	stats_export(env, exports);
+	rsocket_export(env, exports);
 	return exports;
 }
 

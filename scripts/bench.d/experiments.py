@@ -212,6 +212,13 @@ def placement(session):
     return figures
 
 
+def datagrams(session):
+    server = session.serve(session.program("datagrams"), "serve", session.port)
+    found = fields(session.run(session.program("datagrams"), "drive", session.port, int(session.seconds * 50_000)))
+    server.wait(10)
+    return found
+
+
 def churn(session):
     session.serve(session.program("churn"), "serve", session.port)
     return {"rate": fields(session.run(session.program("churn"), "drive", session.port, int(session.seconds * 1000)))["connections_per_s"]}
@@ -304,6 +311,11 @@ EXPERIMENTS = (
         Line("the same, CPU time of both ends a gigabyte", "s", f"placement/{OURS}/write_cpu_s_per_gb", f"placement/{OURS}/send_cpu_s_per_gb", True, 1.5),
         Line("riowrite, CPU time of the passive end a gigabyte", "s", f"placement/{OURS}/write_passive_cpu_s_per_gb", lower_is_better=True, limit=0.001),
     )),
+    Experiment("datagrams", datagrams, (
+        Side("kernel", "both", "transport=tcp", library="librsocket.so"), Side(OURS, "both", library="librsocket.so"),
+    ), (
+        Line("64 B ping-pong of datagram rsockets, against kernel UDP, median", "us", f"datagrams/{OURS}/median_us", "datagrams/kernel/median_us", True),
+    ), promotes=False),
     Experiment("churn", churn, pair(), (versus("churn", "rate", "connect, exchange 64 B, close", "1/s", 0.95),), promotes=False),
     Experiment("plain-peer-pingpong", pingpong, plain_peer(ONE_CPU), tuple(
         versus("plain-peer-pingpong", "median_us", f"sockperf ping-pong 64 B on one CPU, only the {side} preloaded", "us", 0.98, True, side)

@@ -93,11 +93,11 @@ test('one end alone stays on TCP', async t => {
 	t.is(connections[0]?.send.bytes, 500);
 });
 
-test('a malformed setting file is complained about and ignored', async t => {
+test('a malformed setting file is complained about, once for all that a program starts, and ignored', async t => {
 	const directory = makeTemporaryDirectory(t);
 	writeTemporaryFile(directory, 'polling_time', 'soon\n', 0o644);
 	writeTemporaryFile(directory, 'ring_size', '4096\n', 0o644);
-	const {code, stderr} = await runRsrun(['--config-dir', directory, '--log-level', 'warn', '--', 'true']);
+	const {code, stderr} = await runRsrun(['--config-dir', directory, '--log-level', 'warn', '--', 'sh', '-c', '/bin/true; /bin/true']);
 	t.is(code, 0);
 	t.is(stderr.split('polling_time is a number from 0 to 1000000').length, 2);
 	t.false(stderr.includes('ring_size'));

@@ -1,6 +1,9 @@
 /* Where a promoted connection is known to differ from the kernel's: DIFFERS: in the sources, shown here. */
 #include "kit.h"
 
+#include <linux/errqueue.h>
+#include <sys/resource.h>
+
 static void read_to_nowhere(void *argument)
 {
 	volatile uintptr_t nowhere = 16;
@@ -39,5 +42,119 @@ CASE(siocoutq_of_unread_bytes)
 		CHECK_EQ(unsent, 0);
 	else
 		CHECK(unsent > 0);
+	pair_close(&pair);
+}
+
+static unsigned since_last_data(int fd)
+{
+	struct tcp_info info;
+	socklen_t size = sizeof(info);
+
+	MUST(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size));
+	return info.tcpi_last_data_sent;
+}
+
+/* TCP_INFO tells what TCP carried. */
+CASE(tcp_info_of_promoted_bytes)
+{
+	struct pair pair = PAIR;
+	unsigned since;
+	int64_t start;
+
+	kit_sleep_ms(1000);
+	start = kit_now_ms();
+	PUT(pair.a, "x");
+	since = since_last_data(pair.a);
+	if (kit_expect() == EXPECT_SHM)
+		CHECK(since >= 900);
+	else
+		CHECK(since <= kit_now_ms() - start + 20);
+	CHECK_GETS(pair.b, "x");
+	pair_close(&pair);
+}
+
+static void look_for_error(void *argument)
+{
+	struct pollfd entry = {.fd = *(int *)argument};
+
+	_exit(poll(&entry, 1, 200));
+}
+
+/* The queue of zero-copy completions is the process's that sent. */
+CASE(zerocopy_completions_of_the_parent)
+{
+	struct pair pair = PAIR;
+
+	kit_set_option(pair.a, SOL_SOCKET, SO_ZEROCOPY, 1);
+	CHECK_EQ(send(pair.a, "x", 1, MSG_ZEROCOPY), 1);
+	kit_await(pair.a, POLLERR);
+	CHECK_EXITS(kit_fork(look_for_error, &pair.a), kit_expect() == EXPECT_SHM ? 0 : 1);
+	CHECK(kit_revents(pair.a) & POLLERR);
+	pair_close(&pair);
+}
+
+/* No page is pinned, so RLIMIT_MEMLOCK refuses none. */
+CASE(zerocopy_without_locked_memory)
+{
+	struct pair pair = PAIR;
+
+	kit_set_option(pair.a, SOL_SOCKET, SO_ZEROCOPY, 1);
+	MUST(setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){0, 0}));
+	/* Root may lock what it likes. */
+	if (geteuid() == 0)
+		MUST(seteuid(65534));
+	if (kit_expect() == EXPECT_SHM)
+		CHECK_EQ(send(pair.a, "x", 1, MSG_ZEROCOPY), 1);
+	else
+		CHECK_FAILS(send(pair.a, "x", 1, MSG_ZEROCOPY), ENOBUFS);
+	pair_close(&pair);
+}
+
+/* Another number for FD, got by SCM_RIGHTS. */
+static int pass_to_self(int fd)
+{
+	char control[CMSG_SPACE(sizeof(fd))] = "", byte = 'x';
+	struct iovec part = {&byte, 1};
+	struct msghdr message = {
+		.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+	struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+	int ends[2];
+
+	MUST(socketpair(AF_UNIX, SOCK_DGRAM, 0, ends));
+	*head = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(fd)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+	memcpy(CMSG_DATA(head), &fd, sizeof(fd));
+	MUST(sendmsg(ends[0], &message, 0));
+	MUST(recvmsg(ends[1], &message, 0));
+	memcpy(&fd, CMSG_DATA(head), sizeof(fd));
+	MUST(close(ends[0]));
+	MUST(close(ends[1]));
+	return fd;
+}
+
+/* The kernel counts for whoever got the descriptor, and has missed some. */
+CASE(zerocopy_numbers_of_a_passed_descriptor)
+{
+	struct pair pair = PAIR;
+	char control[128], got[8];
+	struct msghdr message = {.msg_control = control, .msg_controllen = sizeof(control)};
+	struct sock_extended_err notice;
+	int passed;
+
+	kit_set_option(pair.a, SOL_SOCKET, SO_ZEROCOPY, 1);
+	for (int i = 0; i < 2; i++) {
+		CHECK_EQ(send(pair.a, "zerocopy", 8, MSG_ZEROCOPY), 8);
+		kit_get(pair.b, got, 8);
+		kit_await(pair.a, POLLERR);
+		CHECK_EQ(recv(pair.a, got, 1, MSG_ERRQUEUE), 0);
+	}
+	passed = pass_to_self(pair.a);
+	MUST(close(pair.a));
+	pair.a = passed;
+	CHECK_EQ(send(pair.a, "zerocopy", 8, MSG_ZEROCOPY), 8);
+	kit_get(pair.b, got, 8);
+	kit_await(pair.a, POLLERR);
+	CHECK_EQ(MUST(recvmsg(pair.a, &message, MSG_ERRQUEUE)), 0);
+	memcpy(&notice, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(notice));
+	CHECK_EQ(notice.ee_data, kit_expect() == EXPECT_SHM ? 0 : 2);
 	pair_close(&pair);
 }

@@ -332,6 +332,22 @@ CASE(cork_then_uncork, tiny, tcp)
 	pair_close(&pair);
 }
 
+/* TCP_INQ is something that only the kernel has: from there on the cork is its own. */
+CASE(cork_outlives_the_ring, tiny)
+{
+	struct pair pair = PAIR;
+
+	kit_set_option(pair.a, IPPROTO_TCP, TCP_CORK, 1);
+	PUT(pair.a, "one ");
+	kit_set_option(pair.a, IPPROTO_TCP, TCP_INQ, 1);
+	CHECK_EQ(kit_get_option(pair.a, IPPROTO_TCP, TCP_CORK), 1);
+	PUT(pair.a, "two");
+	kit_set_option(pair.a, IPPROTO_TCP, TCP_CORK, 0);
+	CHECK_EQ(kit_get_option(pair.a, IPPROTO_TCP, TCP_CORK), 0);
+	CHECK_GETS(pair.b, "one two");
+	pair_close(&pair);
+}
+
 CASE(corked_before_promotion, tiny)
 {
 	struct pair pair = pair_new(AF_INET);

@@ -75,6 +75,12 @@ static void in_turn(bool fresh)
 	if (pid == 0)
 		_exit(0);
 	CHECK_EXITS(pid, 0);
+	/* From here on nobody else holds it: one that was not promoted yet may be, at its next attempt. */
+	for (int i = 200; i < (fresh ? 3000 : 400); i++) {
+		kit_send_pattern(fd, 100, kit_seed(), (uint64_t)i * 100);
+		kit_recv_pattern(fd, 100, kit_seed(), (uint64_t)i * 100);
+	}
+	CHECK_CARRIED(fd, 100, 100);
 	MUST(shutdown(fd, SHUT_WR));
 	CHECK_EOF(fd);
 	peer_join(&peer);
@@ -317,6 +323,8 @@ CASE(forked_before_the_first_byte, tiny, tcp)
 	CHECK_EXITS(pid, 0);
 	PUT(pair.a, "to the parent");
 	CHECK_GETS(pair.b, "to the parent");
+	/* Nobody else holds it any more. */
+	kit_promote(pair.a, pair.b);
 	pair_close(&pair);
 }
 

@@ -410,10 +410,15 @@ PEER(only_reads)
 
 CASE(one_direction_only, tiny, tcp)
 {
-	struct peer peer = {.party = PARTY_PROCESS, .run = &only_reads, .argument = 4 * MIB, .fresh = true};
+	struct peer peer = {.party = PARTY_PROCESS, .run = &only_reads, .argument = 64 * MIB, .fresh = true};
 	int fd = peer_start(&peer);
+	struct rdma_carrier carrier;
 
-	kit_send_pattern(fd, 4 * MIB, kit_seed(), 0);
+	kit_send_pattern(fd, 64 * MIB, kit_seed(), 0);
+	if (kit_expect() == EXPECT_SHM) {
+		CHECK(kit_carrier(fd, &carrier));
+		CHECK(carrier.shm_send_bytes > 0);
+	}
 	MUST(shutdown(fd, SHUT_WR));
 	CHECK_EOF(fd);
 	peer_join(&peer);

@@ -14,6 +14,8 @@ CASE(closed_at_each_moment, tiny, tcp)
 				CHECK_GETS(pair.a, "y");
 			}
 		}
+		if (rounds == 39)
+			CHECK_CARRIED(pair.a, 1, 1);
 		PUT(pair.a, "last");
 		MUST(close(pair.a));
 		CHECK_GETS(pair.b, "last");
@@ -30,6 +32,8 @@ CASE(half_closed_at_each_moment, tiny)
 			PUT(i % 2 ? pair.b : pair.a, "x");
 			CHECK_GETS(i % 2 ? pair.a : pair.b, "x");
 		}
+		if (rounds == 39)
+			CHECK_CARRIED(pair.a, 1, 1);
 		PUT(pair.a, "last");
 		MUST(shutdown(pair.a, SHUT_WR));
 		for (int i = 0; i < 20; i++) {
@@ -54,6 +58,8 @@ CASE(reset_at_each_moment, tiny)
 			PUT(i % 2 ? pair.b : pair.a, "x");
 			CHECK_GETS(i % 2 ? pair.a : pair.b, "x");
 		}
+		if (rounds == 39)
+			CHECK_CARRIED(pair.a, 1, 1);
 		MUST(setsockopt(pair.a, SOL_SOCKET, SO_LINGER, &now, sizeof(now)));
 		MUST(close(pair.a));
 		kit_await(pair.b, POLLERR);

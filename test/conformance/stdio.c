@@ -66,6 +66,12 @@ CASE(stdio_and_calls_in_turn, tiny, tcp)
 		CHECK_GETS(pair.b, "back");
 	}
 	CHECK_EQ(fclose(out), 0);
+	if (kit_expect() == EXPECT_SHM) {
+		struct rdma_carrier carrier;
+
+		CHECK(kit_carrier(pair.b, &carrier));
+		CHECK_EQ(strcmp(carrier.reason_code, "stdio"), 0);
+	}
 	pair_close(&pair);
 }
 

@@ -78,8 +78,7 @@ static void duplex_with(struct peer peer, uint64_t total)
 	int fd = peer_start(&peer);
 
 	duplex(fd, SEED_THERE, SEED_BACK, total);
-	if (!peer.fresh)
-		CHECK_CARRIED(fd, total, total);
+	CHECK_CARRIED(fd, peer.fresh ? 1 : total, peer.fresh ? 1 : total);
 	CHECK_EOF(fd);
 	peer_join(&peer);
 	MUST(close(fd));

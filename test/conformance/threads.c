@@ -278,9 +278,12 @@ static void *serve_churn(void *argument)
 	return NULL;
 }
 
+static atomic_int churned_in_shm;
+
 static void *churn(void *argument)
 {
 	struct churn *order = argument;
+	struct rdma_carrier carrier;
 	uint64_t random = order->seed;
 
 	for (int i = 0; i < order->rounds; i++) {
@@ -290,6 +293,7 @@ static void *churn(void *argument)
 			kit_send_pattern(fd, 50, seed, m * 50);
 			kit_recv_pattern(fd, 50, seed, m * 50);
 		}
+		churned_in_shm += kit_carrier(fd, &carrier) && carrier.shm_send_bytes;
 		if (kit_random_below(&random, 2)) {
 			MUST(shutdown(fd, SHUT_WR));
 			CHECK_EOF(fd);
@@ -313,6 +317,7 @@ CASE(numbers_wander_between_threads, tiny, tcp)
 	}
 	for (int i = 0; i < 4; i++)
 		thread_join(&clients[i]);
+	CHECK(kit_expect() != EXPECT_SHM || churned_in_shm);
 	MUST(shutdown(listener, SHUT_RDWR));
 	for (int i = 0; i < 4; i++)
 		thread_join(&servers[i]);

@@ -246,3 +246,57 @@ CASE(splice_between_two_connections_needs_a_pipe, tiny)
 	pair_close(&pair);
 	pair_close(&other);
 }
+
+/* Not a file, and yet it can be sent: it can be wound. */
+CASE(sendfile_of_a_device, tiny, tcp)
+{
+	struct pair pair = PAIR;
+	int zero = (int)MUST(open("/dev/zero", O_RDONLY));
+	char got[100], none[100] = {0};
+
+	CHECK_EQ(sendfile(pair.a, zero, NULL, 100), 100);
+	kit_get(pair.b, got, sizeof(got));
+	CHECK_EQ(memcmp(got, none, sizeof(got)), 0);
+	PUT(pair.a, "then");
+	CHECK_GETS(pair.b, "then");
+	MUST(close(zero));
+	pair_close(&pair);
+}
+
+/* sendfile into a pipe is a splice: from a connection too, on kernels that have it. */
+CASE(sendfile_from_a_connection, tiny, tcp)
+{
+	struct pair pair = PAIR;
+	int ends[2];
+	char got[8];
+	ssize_t n;
+
+	MUST(pipe(ends));
+	PUT(pair.a, "bytes");
+	kit_await_delivered(pair.a);
+	kit_await(pair.b, POLLIN);
+	n = sendfile(ends[1], pair.b, NULL, 5);
+	if (n == -1 && errno == EINVAL)
+		kit_skip("sendfile from a socket is not known here");
+	CHECK_EQ(n, 5);
+	CHECK_EQ(read(ends[0], got, sizeof(got)), 5);
+	CHECK_EQ(memcmp(got, "bytes", 5), 0);
+	CHECK_FAILS(sendfile(pair.a, pair.b, NULL, 5), EINVAL);
+	CHECK_FAILS(sendfile(pair.a, ends[0], NULL, 5), EINVAL);
+	pair_close(&pair);
+}
+
+CASE(splice_refuses_what_it_does_not_know, tiny)
+{
+	struct pair pair = PAIR;
+	int ends[2];
+
+	MUST(pipe(ends));
+	PUT(pair.a, "bytes");
+	kit_await(pair.b, POLLIN);
+	CHECK_FAILS(splice(pair.b, NULL, ends[1], NULL, 5, 1 << 20), EINVAL);
+	CHECK_FAILS(splice(pair.b, NULL, ends[0], NULL, 5, SPLICE_F_NONBLOCK), EBADF);
+	CHECK_EQ(splice(pair.b, NULL, ends[1], NULL, 0, 0), 0);
+	CHECK_GETS(pair.b, "bytes");
+	pair_close(&pair);
+}

@@ -297,3 +297,83 @@ CASE(rwf_nowait_does_not_block, tiny)
 	CHECK_EQ(preadv2(pair.b, &into, 1, -1, RWF_NOWAIT), 4);
 	pair_close(&pair);
 }
+
+/* What comes with the bytes means nothing to a stream, but must be well-formed. */
+CASE(company_is_checked, tiny)
+{
+	struct pair pair = PAIR;
+	union {
+		struct cmsghdr head;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = {0};
+	struct iovec iov = {"x", 1};
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+	struct sockaddr_storage address = {.ss_family = AF_INET};
+
+	control.head.cmsg_level = SOL_SOCKET;
+	control.head.cmsg_type = 999;
+	control.head.cmsg_len = CMSG_LEN(sizeof(int));
+	CHECK_FAILS(sendmsg(pair.a, &msg, 0), EINVAL);
+	control.head.cmsg_len = 3;
+	CHECK_FAILS(sendmsg(pair.a, &msg, 0), EINVAL);
+	msg.msg_controllen = 0;
+	msg.msg_name = &address;
+	msg.msg_namelen = (socklen_t)-5;
+	CHECK_FAILS(sendmsg(pair.a, &msg, 0), EINVAL);
+	CHECK_FAILS(sendto(pair.a, "x", 1, 0, (struct sockaddr *)&address, 500), EINVAL);
+	CHECK_FAILS(sendto(pair.a, "x", 1, 0, (struct sockaddr *)16, 16), EFAULT);
+	CHECK_EQ(sendto(pair.a, "y", 1, 0, (struct sockaddr *)&address, sizeof(address)), 1);
+	msg.msg_namelen = (socklen_t)-5;
+	CHECK_FAILS(recvmsg(pair.b, &msg, 0), EINVAL);
+	CHECK_GETS(pair.b, "y");
+	pair_close(&pair);
+}
+
+CASE(a_place_for_no_address, tiny)
+{
+	struct pair pair = PAIR;
+	struct sockaddr_storage address;
+	socklen_t length = sizeof(address);
+	char got[4];
+
+	PUT(pair.a, "a");
+	CHECK_EQ(recvfrom(pair.b, got, 1, 0, (struct sockaddr *)&address, &length), 1);
+	CHECK_EQ(length, 0);
+	PUT(pair.a, "b");
+	length = (socklen_t)-1;
+	CHECK_FAILS(recvfrom(pair.b, got, 1, 0, (struct sockaddr *)&address, &length), EINVAL);
+	pair_close(&pair);
+}
+
+/* A size beyond what a call may move is cut, not refused. */
+CASE(any_size_may_be_asked_for, tiny)
+{
+	struct pair pair = PAIR;
+	static char got[64];
+	volatile size_t all = (size_t)-1;
+
+	PUT(pair.a, "bytes");
+	kit_await_delivered(pair.a);
+	kit_await(pair.b, POLLIN);
+	CHECK_EQ(recv(pair.b, got, all >> 1, 0), 5);
+	CHECK_EQ(memcmp(got, "bytes", 5), 0);
+	pair_close(&pair);
+}
+
+CASE(recvmmsg_tells_the_time_left, tiny)
+{
+	struct pair pair = PAIR;
+	char got[4];
+	struct iovec iov = {got, 1};
+	struct mmsghdr vec = {.msg_hdr = {.msg_iov = &iov, .msg_iovlen = 1}};
+	struct timespec time = {5, 0};
+
+	PUT(pair.a, "x");
+	kit_await(pair.b, POLLIN);
+	CHECK_EQ(recvmmsg(pair.b, &vec, 1, 0, &time), 1);
+	CHECK(time.tv_sec == 4);
+	time = (struct timespec){0, 2000000000};
+	CHECK_FAILS(recvmmsg(pair.b, &vec, 1, MSG_DONTWAIT, &time), EINVAL);
+	pair_close(&pair);
+}

@@ -2,6 +2,7 @@
 #include "driver.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/errqueue.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -73,7 +74,7 @@ static int split(struct iovec *parts, int count, char *bytes, size_t length)
 	return count;
 }
 
-static ssize_t send_by(const struct op *op, int fd, size_t length)
+static ssize_t send_by(const struct op *op, int fd, size_t length, int flags)
 {
 	struct iovec parts[PARTS_MAX];
 	struct msghdr message = {.msg_iov = parts};
@@ -85,11 +86,11 @@ static ssize_t send_by(const struct op *op, int fd, size_t length)
 	case SEND_WRITEV:
 		return writev(fd, parts, message.msg_iovlen);
 	case SEND_SENDMSG:
-		return sendmsg(fd, &message, op->flags);
+		return sendmsg(fd, &message, flags);
 	case SEND_SENDTO:
-		return sendto(fd, buffer, length, op->flags, NULL, 0);
+		return sendto(fd, buffer, length, flags, NULL, 0);
 	default:
-		return send(fd, buffer, length, op->flags);
+		return send(fd, buffer, length, flags);
 	}
 }
 
@@ -103,7 +104,8 @@ static void run_send(struct driver *driver, const struct op *op, int fd, struct 
 	size_t length = op->size < room ? op->size : room;
 
 	data_fill(buffer, op->end, side->sent, length);
-	record->ret = send_by(op, fd, length);
+	/* A corked zero-copy send is done when it pleases. */
+	record->ret = send_by(op, fd, length, side->corked ? op->flags & ~MSG_ZEROCOPY : op->flags);
 	if (record->ret <= 0)
 		return;
 	side->sent += record->ret;
@@ -116,7 +118,13 @@ static ssize_t recv_by(const struct op *op, int fd, struct record *record)
 	struct sockaddr_storage from;
 	socklen_t from_length = sizeof(from);
 	struct iovec parts[PARTS_MAX];
-	struct msghdr message = {.msg_iov = parts, .msg_name = &from, .msg_namelen = sizeof(from)};
+	char control[64];
+	struct msghdr message = {.msg_iov = parts,
+				 .msg_name = &from,
+				 .msg_namelen = sizeof(from),
+				 .msg_control = control,
+				 .msg_controllen = op->flags & MSG_ERRQUEUE ? sizeof(control) : 0};
+	struct sock_extended_err completion;
 	ssize_t got;
 
 	message.msg_iovlen = split(parts, op->parts, buffer, op->size);
@@ -131,6 +139,12 @@ static ssize_t recv_by(const struct op *op, int fd, struct record *record)
 			record->aux[0] = message.msg_flags;
 			record->aux[1] = message.msg_namelen;
 			record->aux[2] = message.msg_controllen;
+		}
+		if (got >= 0 && message.msg_controllen >= CMSG_LEN(sizeof(completion))) {
+			memcpy(&completion, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(completion));
+			record->aux[3] = completion.ee_info;
+			record->aux[4] = completion.ee_data;
+			record->aux[5] = completion.ee_code;
 		}
 		return got;
 	case RECV_RECVFROM:
@@ -157,7 +171,7 @@ static void run_recv(struct driver *driver, const struct op *op, int fd, struct 
 		record->hash = data_hash(0, buffer, written);
 	for (size_t i = written; i < op->size + MARGIN; i++)
 		record->spoiled |= buffer[i] != FILLER;
-	if (record->ret > 0 && !(op->flags & MSG_PEEK))
+	if (record->ret > 0 && !(op->flags & (MSG_PEEK | MSG_ERRQUEUE)))
 		side->got += record->ret;
 	if (record->ret < 0 && record->error == EAGAIN && blocks)
 		record->early = driver_now_us() - start < side->timeout_ms * 250;

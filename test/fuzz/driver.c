@@ -190,6 +190,11 @@ static void run_all(struct driver *driver)
 			driver->log->now = i;
 			settle(driver, op->end);
 			settle(driver, !op->end);
+			/* Then the kernel has told of all its zero-copy sends. */
+			if (plan->zerocopy) {
+				settle_sent(driver, op->end);
+				settle_sent(driver, !op->end);
+			}
 			if (plan->two && (op->kind == OP_CLOSE || op->kind == OP_DUP || op->kind == OP_SHUTDOWN))
 				settle_sent(driver, op->end);
 		}
@@ -218,9 +223,11 @@ static void set_buffers(struct driver *driver, int fd)
 static void prepare(struct driver *driver, int end, int fd)
 {
 	struct timeval timeout = {.tv_usec = TIMEOUT_MS * 1000};
-	int on = driver->plan->nodelay;
+	int on = driver->plan->nodelay, zerocopy = driver->plan->zerocopy;
 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (zerocopy)
+		setsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &zerocopy, sizeof(zerocopy));
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
 	driver->fds[end][0] = fd;
 	driver->open[end][0] = true;

@@ -238,6 +238,26 @@ static void make_op(struct op *op, uint64_t *state, const struct plan *plan)
 	}
 }
 
+/* From dice of their own, so that the other plans are what they were. Nobody but the sender sees completions under the preload, so no
+ * child sends, receives or polls. */
+static void add_zerocopy(struct plan *plan)
+{
+	uint64_t state = ~plan->seed;
+
+	plan->zerocopy = chance(&state, 12);
+	for (uint32_t i = 0; i < plan->count && plan->zerocopy; i++) {
+		struct op *op = &plan->ops[i];
+
+		if (op->kind == OP_SEND || op->kind == OP_RECV || op->kind == OP_POLL)
+			op->fork = 0;
+		if (op->kind == OP_SEND && op->call != SEND_WRITE && op->call != SEND_WRITEV &&
+		    !(op->flags & MSG_MORE) && chance(&state, 50))
+			op->flags |= MSG_ZEROCOPY;
+		if (op->kind == OP_RECV && op->call != RECV_READ && op->call != RECV_READV && chance(&state, 25))
+			op->flags |= MSG_ERRQUEUE;
+	}
+}
+
 void plan_make(struct plan *plan, uint64_t seed, int tiny)
 {
 	static const uint32_t rings[] = {64, 64, 128, 1024, 4096};
@@ -264,6 +284,7 @@ void plan_make(struct plan *plan, uint64_t seed, int tiny)
 	if (chance(&state, 50)) {
 		plan->ops[0] = (struct op){.kind = OP_WARM, .size = 12};
 	}
+	add_zerocopy(plan);
 }
 
 /* The text form: "send A slot=0 size=7", and one such line of settings first. */
@@ -291,17 +312,10 @@ static const struct field op_fields[] = {
 	{0},
 };
 static const struct field plan_fields[] = {
-	FIELD(struct plan, seed),
-	FIELD(struct plan, tiny),
-	FIELD(struct plan, two),
-	FIELD(struct plan, ipv6),
-	FIELD(struct plan, nodelay),
-	FIELD(struct plan, buffers),
-	FIELD(struct plan, cap),
-	FIELD(struct plan, ring),
-	FIELD(struct plan, calls),
-	FIELD(struct plan, polling),
-	{0},
+	FIELD(struct plan, seed),     FIELD(struct plan, tiny),    FIELD(struct plan, two),
+	FIELD(struct plan, ipv6),     FIELD(struct plan, nodelay), FIELD(struct plan, buffers),
+	FIELD(struct plan, zerocopy), FIELD(struct plan, cap),     FIELD(struct plan, ring),
+	FIELD(struct plan, calls),    FIELD(struct plan, polling), {0},
 };
 
 static void fields_write(const struct field *fields, const void *base, FILE *out)
@@ -346,8 +360,9 @@ static void flag_names(const struct op *op, FILE *out)
 	static const struct {
 		uint32_t bit;
 		const char *name;
-	} msg[] = {{MSG_PEEK, "PEEK"},   {MSG_WAITALL, "WAITALL"},   {MSG_DONTWAIT, "DONTWAIT"},
-		   {MSG_TRUNC, "TRUNC"}, {MSG_NOSIGNAL, "NOSIGNAL"}, {MSG_MORE, "MORE"}},
+	} msg[] = {{MSG_PEEK, "PEEK"},         {MSG_WAITALL, "WAITALL"},   {MSG_DONTWAIT, "DONTWAIT"},
+		   {MSG_TRUNC, "TRUNC"},       {MSG_NOSIGNAL, "NOSIGNAL"}, {MSG_MORE, "MORE"},
+		   {MSG_ZEROCOPY, "ZEROCOPY"}, {MSG_ERRQUEUE, "ERRQUEUE"}},
 	  poll[] = {{EPOLLIN, "IN"},   {EPOLLOUT, "OUT"}, {EPOLLRDHUP, "RDHUP"},
 		    {EPOLLPRI, "PRI"}, {EPOLLET, "ET"},   {EPOLLONESHOT, "ONESHOT"}};
 	static const char *const calls[][5] = {

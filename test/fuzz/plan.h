@@ -69,11 +69,12 @@ struct plan {
 	uint32_t two;  /* each end is a process; else one thread is both */
 	uint32_t ipv6;
 	uint32_t nodelay;
-	uint32_t buffers; /* large socket buffers, so that a send of 300 kB is readable at once */
-	uint32_t cap;     /* a send is cut so that no more bytes than this are unread in its direction */
-	uint32_t ring;    /* RSOCKET_SET: ring_size; 0: the default */
-	uint32_t calls;   /* promote_after_calls */
-	uint32_t polling; /* polling_time */
+	uint32_t buffers;  /* large socket buffers, so that a send of 300 kB is readable at once */
+	uint32_t zerocopy; /* both ends have SO_ZEROCOPY */
+	uint32_t cap;      /* a send is cut so that no more bytes than this are unread in its direction */
+	uint32_t ring;     /* RSOCKET_SET: ring_size; 0: the default */
+	uint32_t calls;    /* promote_after_calls */
+	uint32_t polling;  /* polling_time */
 	uint32_t count;
 	struct op ops[OPS_MAX];
 };

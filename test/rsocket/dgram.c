@@ -308,7 +308,7 @@ CASE(mixed_waits)
 	pair_close(&pair);
 }
 
-/* The kernel's zero-copy sends, with their completions, on an rsocket that stays with the kernel for them. */
+/* Zero-copy sends, with their completions. */
 CASE(zerocopy_completes)
 {
 	struct pair pair = pair_new(AF_INET);

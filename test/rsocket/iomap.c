@@ -1,85 +1,12 @@
 /* Direct data placement: riomap, riounmap, riowrite, rioread. Every rule of a map, and what a peer can do to break them. */
 #include "kit.h"
 
+#include "placement.h"
+
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
 #define SIZE (3 * MIB + 17)
-#define NOTHING ((size_t)-1)
-
-static int listen_maps(int maps, struct sockaddr_storage *address)
-{
-	int fd = kit_listen(AF_INET, address);
-
-	kit_set_option(fd, SOL_RDMA, RDMA_IOMAPSIZE, maps);
-	return fd;
-}
-
-static int connect_maps(int maps, const struct sockaddr_storage *address)
-{
-	int fd = (int)MUST(rsocket(AF_INET, SOCK_STREAM, 0));
-
-	kit_set_option(fd, SOL_RDMA, RDMA_IOMAPSIZE, maps);
-	MUST(rconnect(fd, (const struct sockaddr *)address, kit_address_length(address)));
-	return fd;
-}
-
-/* Both ends here; each takes so many maps of the other's. */
-static struct pair pair_maps(int of_b, int of_a)
-{
-	struct sockaddr_storage address;
-	int listener = listen_maps(of_a, &address);
-	struct pair pair = {.a = connect_maps(of_b, &address)};
-
-	pair.b = (int)MUST(raccept(listener, NULL, NULL));
-	MUST(rclose(listener));
-	kit_promote(pair.a, pair.b);
-	return pair;
-}
-
-/* The other end in a child that runs RUN with it. */
-struct child {
-	void (*run)(int fd, void *shared);
-	struct sockaddr_storage address;
-	void *shared;
-};
-
-static void child_main(void *argument)
-{
-	const struct child *child = argument;
-	int fd = connect_maps(4, &child->address);
-
-	child->run(fd, child->shared);
-	MUST(rclose(fd));
-}
-
-static pid_t child_start(void (*run)(int fd, void *shared), void *shared, int *fd)
-{
-	struct child child = {.run = run, .shared = shared};
-	int listener = listen_maps(4, &child.address);
-	pid_t pid = kit_fork(child_main, &child);
-
-	*fd = (int)MUST(raccept(listener, NULL, NULL));
-	MUST(rclose(listener));
-	return pid;
-}
-
-static char *buffer_new(size_t size)
-{
-	char *buffer = malloc(size);
-
-	CHECK(buffer);
-	memset(buffer, 0, size);
-	return buffer;
-}
-
-static void *shared_new(size_t size)
-{
-	void *shared = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	CHECK(shared != MAP_FAILED);
-	return shared;
-}
 
 CASE(write_lands_and_read_fetches)
 {
@@ -213,9 +140,13 @@ CASE(overlaps)
 
 CASE(limits)
 {
-	/* b may map two, a none. */
-	struct pair pair = pair_maps(2, 0);
-	char buffer[5][16];
+	/* b may map two, a none; but over TCP they only meet if both asked. */
+	const bool on_tcp = kit_expect() == EXPECT_TCP;
+	struct pair pair = pair_maps(2, on_tcp);
+	char buffer[5][16], own[16];
+
+	if (on_tcp)
+		MUST(riomap(pair.a, own, 16, PROT_WRITE, 0, 100));
 
 	MUST(riomap(pair.b, buffer[0], 16, PROT_WRITE, 0, 0));
 	MUST(riomap(pair.b, buffer[1], 16, PROT_READ, 0, 16));
@@ -228,6 +159,8 @@ CASE(limits)
 	CHECK_EQ(riowrite(pair.a, "x", 1, 32, 0), 1);
 	CHECK_FAILS(riowrite(pair.b, "x", 1, 0, 0), EFAULT);
 	pair_close(&pair);
+	if (on_tcp)
+		return;
 	pair = pair_maps(0, 0);
 	CHECK_FAILS(riomap(pair.a, buffer[0], 16, PROT_WRITE, 0, 0), ENOMEM);
 	CHECK_FAILS(riowrite(pair.a, "x", 1, 0, 0), EFAULT);
@@ -237,7 +170,7 @@ CASE(limits)
 
 CASE(many_maps)
 {
-	struct pair pair = pair_maps(32512, 0);
+	struct pair pair = pair_maps(32512, 1);
 	uint64_t seed = kit_seed();
 	static uint32_t word[32512];
 
@@ -294,16 +227,16 @@ CASE(sockets_that_cannot)
 	MUST(rclose(datagram));
 }
 
-/* Two ends that stay on TCP: a byte stream has no place for a message that is not the program's. */
-CASE(tcp_says_no)
+/* Two ends that stay on TCP, and asked for no maps: they do not even meet. */
+CASE(tcp_without_maps)
 {
 	struct sockaddr_storage address;
 	char buffer[8] = "";
 	int listener, a, b;
 
 	setenv("RSOCKET_SET", "transport=tcp", 1);
-	listener = listen_maps(1, &address);
-	a = connect_maps(1, &address);
+	listener = listen_maps(0, &address);
+	a = connect_maps(0, &address);
 	b = (int)MUST(raccept(listener, NULL, NULL));
 	CHECK_FAILS(riomap(b, buffer, 8, PROT_WRITE, 0, 0), EOPNOTSUPP);
 	CHECK_FAILS(riowrite(a, "x", 1, 0, 0), EOPNOTSUPP);
@@ -548,6 +481,14 @@ CASE(fork_of_the_mapper)
 	MUST(riomap(pair.b, buffer, sizeof(buffer), PROT_WRITE, 0, 0));
 	pid = (pid_t)MUST(fork());
 	if (pid == 0) {
+		if (by_message()) {
+			CHECK_FAILS(riounmap(pair.b, buffer, sizeof(buffer)), EINVAL);
+			CHECK_FAILS(riomap(pair.b, other, sizeof(other), PROT_WRITE, 0, 100), EOPNOTSUPP);
+			MUST(riomap(pair.b, other, sizeof(other), PROT_NONE, 0, 100));
+			CHECK_FAILS(riowrite(pair.a, "child", 6, 0, 0), EOPNOTSUPP);
+			MUST(rclose(pair.b));
+			_exit(0);
+		}
 		CHECK_FAILS(riounmap(pair.b, buffer, sizeof(buffer)), EINVAL);
 		MUST(riomap(pair.b, other, sizeof(other), PROT_WRITE, 0, 100));
 		/* Into the parent's memory, and into its own. */
@@ -559,59 +500,59 @@ CASE(fork_of_the_mapper)
 	}
 	CHECK_EQ(MUST(waitpid(pid, &status, 0)), pid);
 	CHECK_EQ(status, 0);
-	CHECK(strcmp(buffer, "child") == 0);
+	CHECK(strcmp(buffer, by_message() ? "" : "child") == 0);
 	CHECK_FAILS(riowrite(pair.a, "x", 1, 100, 0), EFAULT);
 	CHECK_EQ(riowrite(pair.a, "still", 6, 0, 0), 6);
 	CHECK(strcmp(buffer, "still") == 0);
 	pair_close(&pair);
 }
 
-/* --- another user --- */
-
-static void be_another(int fd, void *shared)
+/* Maps a buffer, sends, and looks at it: all the rest of its life without a call. */
+static void map_and_spin(int fd, void *unused)
 {
-	static char bytes[64];
-	volatile uint32_t *done = shared;
+	static char buffer[64];
 
-	MUST(riomap(fd, bytes, sizeof(bytes), PROT_READ | PROT_WRITE, 0, 0));
+	(void)unused;
+	kit_sleep_ms(50);
+	MUST(riomap(fd, buffer, sizeof(buffer), PROT_WRITE, 0, 0));
 	kit_put(fd, "m", 1);
-	kit_get(fd, bytes + 1, 1);
-	CHECK_FAILS(riowrite(fd, "xx", 2, 0, 0), EPERM);
-	CHECK_FAILS(rioread(fd, bytes, 2, 0, 0), EPERM);
-	CHECK_EQ(bytes[0], 0);
-	*done = 1;
+	while (!*(volatile char *)buffer)
+		;
+	kit_sleep_ms(200); /* by message the answer is still on its way */
+	_exit(0);
 }
 
-static void child_of_another_user(void *argument)
+/* The peer is found by whoever waits first, however it waits. */
+static void found_while_waiting(bool by_select)
 {
-	MUST(setgid(12345));
-	MUST(setuid(12345));
-	child_main(argument);
-}
+	int fd, status, epfd = (int)MUST(repoll_create(0));
+	pid_t pid = child_start(map_and_spin, NULL, &fd);
+	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+	int64_t start = kit_now_ms();
+	char mapped;
+	fd_set in;
 
-/* Also for root, who could: the other end may name any process, and would be believed. */
-CASE(another_user)
-{
-	struct child child = {.run = be_another, .shared = shared_new(4096)};
-	char bytes[64] = "", mapped;
-	int listener, fd;
-	pid_t pid;
-
-	if (geteuid() != 0)
-		kit_skip("needs root");
-	listener = listen_maps(4, &child.address);
-	pid = kit_fork(child_of_another_user, &child);
-	fd = (int)MUST(raccept(listener, NULL, NULL));
-	MUST(rclose(listener));
-	MUST(riomap(fd, bytes, sizeof(bytes), PROT_READ | PROT_WRITE, 0, 0));
+	MUST(repoll_ctl(epfd, EPOLL_CTL_ADD, fd, &event));
+	FD_ZERO(&in);
+	FD_SET(fd, &in);
+	CHECK_EQ(by_select ? rselect(fd + 1, &in, NULL, NULL, NULL) : repoll_wait(epfd, &event, 1, -1), 1);
 	kit_get(fd, &mapped, 1);
-	CHECK_FAILS(riowrite(fd, "x", 1, 0, 0), EPERM);
-	CHECK_FAILS(rioread(fd, bytes, 1, 0, 0), EPERM);
-	PUT(fd, "g");
-	CHECK_EXITS(pid, 0);
-	CHECK_EQ(*(volatile uint32_t *)child.shared, 1);
-	CHECK_EQ(bytes[0], 0);
+	CHECK(kit_now_ms() - start < 4500); /* not at the end of the search */
+	CHECK_EQ(riowrite(fd, "x", 1, 0, 0), 1);
+	MUST(waitpid(pid, &status, 0));
+	CHECK_EQ(status, 0);
+	MUST(rclose(epfd));
 	MUST(rclose(fd));
+}
+
+CASE(found_while_selecting)
+{
+	found_while_waiting(true);
+}
+
+CASE(found_while_waiting_on_a_set)
+{
+	found_while_waiting(false);
 }
 
 /* --- a hostile peer --- */
@@ -692,6 +633,55 @@ static void scribble(int fd, void *shared)
 	}
 	/* It may have been written upon: no orderly end. */
 	_exit(0);
+}
+
+static char victims_own[64] = "untouched";
+static const uint64_t known_to_all[2] = {0x0123456789abcdef, 0xfedcba9876543210};
+
+/* A map of its own, then said to be the victim's memory, with a token that the victim has. */
+static void misdirect(int fd, void *unused)
+{
+	static char bytes[64];
+	struct channel tables;
+	char go;
+
+	(void)unused;
+	MUST(riomap(fd, bytes, sizeof(bytes), PROT_READ | PROT_WRITE, 0, 0));
+	kit_put(fd, "m", 1);
+	kit_get(fd, &go, 1);
+	tables = find_tables();
+	for (size_t at = 0; at + 8 <= tables.count; at += 8)
+		if (tables.words[at + 4] == (uint64_t)(uintptr_t)bytes) {
+			tables.words[at] = (tables.words[at] & UINT32_MAX) | (uint64_t)getppid() << 32;
+			tables.words[at + 4] = (uint64_t)(uintptr_t)victims_own;
+			tables.words[at + 5] = (uint64_t)(uintptr_t)known_to_all;
+			memcpy(&tables.words[at + 6], known_to_all, sizeof(known_to_all));
+		}
+	kit_put(fd, "m", 1);
+	kit_get(fd, &go, 1);
+	_exit(0);
+}
+
+/* No kernel keeps a process from writing to itself: we must not be led there. */
+CASE(hostile_owner)
+{
+	char mapped, out[64] = "";
+	int fd, status;
+	pid_t pid = child_start(misdirect, NULL, &fd);
+
+	kit_get(fd, &mapped, 1);
+	CHECK_EQ(riowrite(fd, "mine", 4, 0, 0), 4);
+	kit_put(fd, "g", 1);
+	kit_get(fd, &mapped, 1);
+	if (!by_message()) {
+		CHECK_FAILS(riowrite(fd, "OVERWRITTEN", 12, 0, 0), EPERM);
+		CHECK_FAILS(rioread(fd, out, sizeof(out), 0, 0), EPERM);
+	}
+	CHECK_EQ(strcmp(victims_own, "untouched"), 0);
+	kit_put(fd, "g", 1);
+	MUST(waitpid(pid, &status, 0));
+	CHECK_EQ(status, 0);
+	MUST(rclose(fd));
 }
 
 /* Rubbish in the table, changed all the time: errors or bytes, no crash, no hang, no byte of ours changed. */

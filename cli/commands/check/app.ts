@@ -1,10 +1,8 @@
 /** `rscheck app` */
 import process from 'node:process';
-import {judgeProgram, type Judgement, type Verdict} from '../../control/check/judge-program.js';
+import {checkProgram} from '../../control/check/check-program.js';
+import {type Judgement, type Verdict} from '../../control/check/judge-program.js';
 import {exitCodes} from '../../control/cli-error.js';
-import {ownSystem} from '../../control/check/own-system.js';
-import {findProgram} from '../../control/find-program.js';
-import {toRaw} from '../../control/raw.js';
 import {type Paint} from '../../control/tool/paint.js';
 import {defineCommand} from '../../control/tool/tool.js';
 
@@ -27,8 +25,7 @@ export const appCommand = defineCommand({
 	json: '{version, program, interpreters[], verdict, linkage, libraries[], calls: {mapped[], kernel[], unseen[], unknown[], percentage}, findings[]: {code, verdict, text, remedy}}',
 	exitCodes: [[0, 'It would be accelerated.'], [1, 'It would run plain.'], [2, 'It would misbehave.'], [3, 'It cannot be told.'], [126, 'It does not start at all.']],
 	run({program, verbose}, context) {
-		const path = toRaw(context.env['PATH'] ?? process.env['PATH'] ?? '/usr/bin:/bin');
-		const judgement = judgeProgram(findProgram(toRaw(program), path), ownSystem(context.native, path), context.native);
+		const judgement = checkProgram(program, context.env['PATH'] ?? process.env['PATH'] ?? '/usr/bin:/bin', context.native);
 		if (context.isJson) {
 			context.printJson({version: 1, ...judgement});
 		} else {

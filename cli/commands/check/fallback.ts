@@ -1,30 +1,11 @@
 /** `rscheck fallback` */
-import {withLibrary} from '../../control/check/borrow-library.js';
-import {findListeningPort} from '../../control/check/find-owner.js';
-import {findMissing, searchPath} from '../../control/check/find-missing.js';
+import {checkFallback, type Mix} from '../../control/check/check-fallback.js';
 import {type Mode} from '../../control/check/modes.js';
-import {Stage, type Ended} from '../../control/check/stage.js';
 import {parseCount} from '../../control/check/parse-count.js';
-import {firstDifference, withoutIgnored} from '../../control/check/perform.js';
-import {checkSetting} from '../../control/check-setting.js';
 import {CliError} from '../../control/cli-error.js';
-import {type Connection} from '../../control/describe-connection.js';
 import {formatTable} from '../../control/format-table.js';
 import {defineCommand, type Context} from '../../control/tool/tool.js';
 
-type Mix = {
-	readonly mode: Mode;
-	readonly status: number | string;
-	/** How the server ended when it was told to. */
-	readonly serverStatus: number | string;
-	readonly isSame: boolean;
-	readonly differences: readonly string[];
-	readonly ends: number;
-	readonly promoted: number;
-	readonly reasons: readonly string[];
-};
-
-const allMixes: readonly Mode[] = ['plain', 'both', 'server', 'client'];
 const names: Readonly<Record<Mode, string>> = {plain: 'plain', both: 'both ends', server: 'server only', client: 'client only'};
 
 export const fallbackCommand = defineCommand({
@@ -45,23 +26,10 @@ export const fallbackCommand = defineCommand({
 	exitCodes: [[0, 'All four are the same.'], [1, 'Something differs, or the client hangs; with --require-promotion: or nothing was promoted.']],
 	async run(args, context) {
 		const [server, client] = splitCommands(args['--'] ?? []);
-		const path = searchPath({}, context.env['PATH'] ?? '/usr/bin:/bin');
-		const missing = findMissing({
-			name: 'fallback', about: '', packages: {}, start: [{run: server, ready: {}}], exercise: [{name: 'client', run: client}], verify: {}, promotes: 1,
-		}, path, '');
-		if (missing !== undefined) {
-			throw new CliError(missing, {code: 'not-found', remedy: 'Check the spelling, install the program, or give its path.', exitCode: 127});
-		}
-
-		const ignore = (args.ignore ?? []).map(text => checkPattern(text));
-		const settings = (args.set ?? []).map(pair => checkSetting(pair, context.native)).join(',');
-		const stepTimeoutMs = parseCount('timeout', args.timeout, 1) * 1000;
-		const mixes = await withLibrary(async library => runMixes({
-			server, client, ignore, open: async mode => Stage.open({
-				mode, settings, library, native: context.native, ports: {port: 0}, words: {}, searchPath: path, stopSignal: 'SIGTERM',
-				readyTimeoutMs: 30_000, stepTimeoutMs, signal: context.signal,
-			}),
-		}));
+		const mixes = await checkFallback({
+			server, client, ignore: args.ignore ?? [], settings: args.set ?? [], stepTimeoutMs: parseCount('timeout', args.timeout, 1) * 1000,
+			searchPath: context.env['PATH'] ?? '/usr/bin:/bin', native: context.native, signal: context.signal,
+		});
 		const isSame = mixes.every(mix => mix.isSame);
 		if (context.isJson) {
 			context.printJson({version: 1, mixes, isSame});
@@ -91,85 +59,6 @@ function splitCommands(words: readonly string[]): [string[], string[]] {
 	}
 
 	return [server, client];
-}
-
-function checkPattern(text: string): string {
-	try {
-		return new RegExp(text, 'gmu').source;
-	} catch (error) {
-		throw new CliError(`"${text}" is no regular expression`, {code: 'pattern', cause: error, remedy: 'See the syntax of JavaScript; quote it for the shell.'});
-	}
-}
-
-type Run = {
-	readonly server: readonly string[];
-	readonly client: readonly string[];
-	readonly ignore: readonly string[];
-	readonly open: (mode: Mode) => Promise<Stage>;
-};
-
-async function runMixes({server, client, ignore, open}: Run): Promise<Mix[]> {
-	const mixes: Mix[] = [];
-	let oracle: Result | undefined;
-	for (const mode of allMixes) {
-		// eslint-disable-next-line no-await-in-loop
-		const stage = await open(mode);
-		try {
-			// eslint-disable-next-line no-await-in-loop
-			await serve(stage, server);
-			// eslint-disable-next-line no-await-in-loop
-			const ended = await stage.run('client', {run: client});
-			stopIfAborted(stage);
-			// eslint-disable-next-line no-await-in-loop
-			await stage.stop();
-			// eslint-disable-next-line no-await-in-loop
-			const [serverStatus = 'unknown'] = await stage.endings();
-			const result = {...ended, serverStatus, stdout: withoutIgnored(ended.stdout, ignore), stderr: withoutIgnored(ended.stderr, ignore)};
-			oracle ??= result;
-			mixes.push(describeMix(mode, result, oracle, stage.connections()));
-		} finally {
-			// eslint-disable-next-line no-await-in-loop
-			await stage.close();
-		}
-	}
-
-	return mixes;
-}
-
-async function serve(stage: Stage, run: readonly string[]): Promise<void> {
-	try {
-		await stage.serveAnywhere({run}, findListeningPort);
-	} catch (error) {
-		stopIfAborted(stage);
-		throw new CliError(error instanceof Error ? error.message : String(error), {code: 'server', cause: error, remedy: 'The server must stay in the foreground and listen on TCP.'});
-	}
-}
-
-function stopIfAborted({options: {signal}}: Stage): void {
-	if (signal.aborted) {
-		throw new CliError('interrupted', {code: 'interrupted', remedy: 'Nothing was compared to the end.'});
-	}
-}
-
-type Result = Ended & {readonly serverStatus: number | string};
-
-function describeMix(mode: Mode, result: Result, oracle: Result, connections: readonly Connection[]): Mix {
-	const {status, serverStatus} = result;
-	const differences = [
-		...(status === 'hangs' ? ['the client does not end'] : []),
-		...(status === oracle.status ? [] : [`exit code ${status} instead of ${oracle.status}`]),
-		...(serverStatus === oracle.serverStatus ? [] : [`the server ends with ${serverStatus} instead of ${oracle.serverStatus}`]),
-		...(['stdout', 'stderr'] as const).filter(name => result[name] !== oracle[name]).map(name => describeOutput(name, oracle[name], result[name])),
-	];
-	return {
-		mode, status, serverStatus, isSame: differences.length === 0, differences, ends: connections.length,
-		promoted: connections.filter(({isPromoted}) => isPromoted).length, reasons: [...new Set(connections.map(({reason}) => reason))],
-	};
-}
-
-function describeOutput(name: 'stdout' | 'stderr', expected: string, got: string): string {
-	const lines = firstDifference(expected, got);
-	return `${name === 'stdout' ? 'output' : 'standard error'} ${lines.got} instead of ${lines.expected.replace(/^line \d+: /, '')}`;
 }
 
 function print(mixes: readonly Mix[], context: Context): void {

@@ -1,9 +1,9 @@
 /** `rscheck matrix` */
 import {writeFileSync} from 'node:fs';
-import {availableParallelism, homedir, hostname, release} from 'node:os';
+import {availableParallelism, homedir} from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
-import {withLibrary} from '../../control/check/borrow-library.js';
+import {checkMatrix} from '../../control/check/check-matrix.js';
 import {
 	countStatuses, formatMatrix, formats, type Format, type Results,
 } from '../../control/check/format-matrix.js';
@@ -12,7 +12,7 @@ import {loadManifests, type Manifest} from '../../control/check/manifest.js';
 import {modes} from '../../control/check/modes.js';
 import {parseCount} from '../../control/check/parse-count.js';
 import {Progress} from '../../control/check/progress.js';
-import {countCells, runMatrix, type Plan} from '../../control/check/run-matrix.js';
+import {countCells, type Plan} from '../../control/check/run-matrix.js';
 import {checkSetting} from '../../control/check-setting.js';
 import {CliError, exitCodes} from '../../control/cli-error.js';
 import {defineCommand, type Context} from '../../control/tool/tool.js';
@@ -106,19 +106,15 @@ function judge({cells}: Results, {isPromotionRequired, isAllRequired}: Requireme
 	return 0;
 }
 
-async function carryOut(plan: Plan, {npmDirectory, stepTimeoutMs}: {readonly npmDirectory: string; readonly stepTimeoutMs: number}, context: Context): Promise<Results> {
-	const start = performance.now();
-	const startedAt = new Date().toISOString();
+async function carryOut(plan: Plan, surroundings: {readonly npmDirectory: string; readonly stepTimeoutMs: number}, {native, signal}: Context): Promise<Results> {
 	const progress = new Progress(countCells(plan), process.stderr.isTTY, text => {
 		writeFully(2, text);
 	});
-	const cells = await withLibrary(async library => runMatrix(plan, {
-		library, native: context.native, npmDirectory, readyTimeoutMs: 30_000, stepTimeoutMs, signal: context.signal,
-	}, cell => {
+	const results = await checkMatrix(plan, {...surroundings, native, signal}, cell => {
 		progress.note(cell);
-	}));
+	});
 	progress.end();
-	return {startedAt, durationMs: Math.round(performance.now() - start), machine: `${hostname()}, Linux ${release()}`, cells};
+	return results;
 }
 
 function printList(manifests: readonly Manifest[], context: Context): void {

@@ -1,8 +1,8 @@
 /** `rsconfig apply` and `rsconfig profiles` */
-import {carryOut, contentsOf, dryRunOption} from '../../control/config/change.js';
+import {carryOut, dryRunOption} from '../../control/config/change.js';
 import {readChosen} from '../../control/config/choose-directory.js';
-import {otherFiles} from '../../control/config/read-directory.js';
-import {listProfiles, profileKeys, readProfile} from '../../control/profiles/profiles.js';
+import {editByProfile} from '../../control/config/edits.js';
+import {listProfiles, readProfile} from '../../control/profiles/profiles.js';
 import {defineCommand} from '../../control/tool/tool.js';
 
 export const applyCommand = defineCommand({
@@ -15,14 +15,7 @@ export const applyCommand = defineCommand({
 	json: '{version, isDryRun, changes: [{file, before, after}]}',
 	complete: words => words.length === 0 ? listProfiles().map(name => `${name}\t`) : [],
 	run(args, context) {
-		const profile = readProfile(args.profile, context.native);
-		const directory = readChosen(args, context);
-		const changes = new Map<string, string | undefined>([
-			...profileKeys(context.native).map(key => [key, undefined] as const),
-			...[...profile.settings].map(([key, value]) => [key, `${value}\n`] as const),
-			[otherFiles.profile, `${profile.name}\n`],
-		]);
-		carryOut(directory.path, changes, contentsOf(directory), {isDryRun: args['dry-run'] === true, context});
+		carryOut(editByProfile(readChosen(args, context), args.profile, context.native), {isDryRun: args['dry-run'] === true, context});
 		return 0;
 	},
 });

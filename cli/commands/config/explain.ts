@@ -1,8 +1,8 @@
 /** `rsconfig explain` */
-import {readChosen, settingsOf} from '../../control/config/choose-directory.js';
+import {readChosen} from '../../control/config/choose-directory.js';
 import {formatSource} from '../../control/config/effective.js';
+import {explainSetting} from '../../control/config/explain-setting.js';
 import {describeAllowed, findOption} from '../../control/config/parse-value.js';
-import {listProfiles, readProfile} from '../../control/profiles/profiles.js';
 import {defineCommand} from '../../control/tool/tool.js';
 import {completeKeys, keyPositional} from './key.js';
 
@@ -14,15 +14,7 @@ export const explainCommand = defineCommand({
 	complete: completeKeys,
 	run(args, context) {
 		const option = findOption(args.key, context.native);
-		const setting = settingsOf(readChosen(args, context), context).find(({name}) => name === option.name);
-		if (!setting) {
-			return 1;
-		}
-
-		const profiles = Object.fromEntries(listProfiles().flatMap(name => {
-			const value = readProfile(name, context.native).settings.get(option.name);
-			return value === undefined ? [] : [[name, value]];
-		}));
+		const {profiles, ...setting} = explainSetting(option.name, readChosen(args, context), context);
 		if (context.isJson) {
 			context.printJson({version: 1, ...setting, profiles});
 			return 0;

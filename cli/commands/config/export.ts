@@ -1,10 +1,11 @@
 /** `rsconfig export`, `rsconfig import` and `rsconfig diff` */
-import {carryOut, contentsOf, dryRunOption} from '../../control/config/change.js';
-import {readChosen, refuse} from '../../control/config/choose-directory.js';
-import {diffDocuments} from '../../control/config/diff.js';
-import {directoryToDocument, documentToChanges, readDocument} from '../../control/config/document.js';
+import {carryOut, dryRunOption} from '../../control/config/change.js';
+import {readChosen} from '../../control/config/choose-directory.js';
+import {diffDirectory} from '../../control/config/diff.js';
+import {exportDirectory, readDocument} from '../../control/config/document.js';
+import {editByDocument} from '../../control/config/edits.js';
 import {formatTable} from '../../control/format-table.js';
-import {listProfiles, readProfile} from '../../control/profiles/profiles.js';
+import {listProfiles} from '../../control/profiles/profiles.js';
 import {defineCommand} from '../../control/tool/tool.js';
 
 export const exportCommand = defineCommand({
@@ -12,9 +13,7 @@ export const exportCommand = defineCommand({
 	describe: 'Prints the whole configuration as JSON',
 	json: 'always JSON, as config/config.schema.json describes it',
 	run(args, context) {
-		const directory = readChosen(args, context);
-		refuse(directory.faults, 'What is faulty cannot be exported: mend it first.');
-		context.printJson(directoryToDocument(directory, context.native));
+		context.printJson(exportDirectory(readChosen(args, context), context.native));
 		return 0;
 	},
 });
@@ -29,13 +28,7 @@ export const importCommand = defineCommand({
 	json: '{version, isDryRun, changes: [{file, before, after}]}',
 	run(args, context) {
 		const document = readDocument(args.file, context.native);
-		const directory = readChosen(args, context);
-		const before = contentsOf(directory);
-		for (const {file} of directory.faults) {
-			before.set(file.slice(directory.path.length + 1), before.get(file.slice(directory.path.length + 1)) ?? '(malformed)\n');
-		}
-
-		carryOut(directory.path, documentToChanges(document, context.native), before, {isDryRun: args['dry-run'] === true, context});
+		carryOut(editByDocument(readChosen(args, context), document, context.native), {isDryRun: args['dry-run'] === true, context});
 		return 0;
 	},
 });
@@ -51,14 +44,7 @@ export const diffCommand = defineCommand({
 	run(args, context) {
 		const directory = readChosen(args, context);
 		const {other} = args;
-		const isProfile = other !== undefined && listProfiles().includes(other);
-		const there = other === undefined
-			? {version: 1 as const}
-			: (isProfile
-				? {version: 1 as const, settings: Object.fromEntries(readProfile(other, context.native).settings)}
-				: readDocument(other, context.native));
-		const here = directoryToDocument(directory, context.native);
-		const differences = diffDocuments(isProfile ? {version: 1, settings: here.settings ?? {}} : here, there, context.native);
+		const {differences, isProfile} = diffDirectory(directory, other, context.native);
 		if (context.isJson) {
 			context.printJson({version: 1, directory: directory.path, other: other ?? null, differences});
 		} else if (differences.length > 0) {

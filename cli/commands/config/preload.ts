@@ -1,6 +1,7 @@
 /** `rsconfig preload`: the entries of rdma-core's preload_config. */
-import {carryOut, contentsOf, dryRunOption} from '../../control/config/change.js';
+import {carryOut, dryRunOption} from '../../control/config/change.js';
 import {readChosen, refuse} from '../../control/config/choose-directory.js';
+import {editPreloadText} from '../../control/config/edits.js';
 import {formatPreloadConfig, parsePreloadConfig, parsePreloadLine, preloadWords, type PreloadEntry} from '../../control/config/preload-config.js';
 import {otherFiles, type Directory} from '../../control/config/read-directory.js';
 import {CliError} from '../../control/cli-error.js';
@@ -110,5 +111,5 @@ function sound(directory: Directory): string {
 
 /** A file without a line is no file. */
 function write(directory: Directory, text: string, how: {readonly isDryRun: boolean; readonly context: Context}): void {
-	carryOut(directory.path, new Map([[otherFiles.preload, text.trim() === '' ? undefined : text]]), contentsOf(directory), how);
+	carryOut(editPreloadText(directory, text.trim() === '' ? undefined : text), how);
 }

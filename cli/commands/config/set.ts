@@ -1,7 +1,7 @@
 /** `rsconfig set` and `rsconfig unset` */
-import {carryOut, contentsOf, dryRunOption} from '../../control/config/change.js';
+import {carryOut, dryRunOption} from '../../control/config/change.js';
 import {readChosen} from '../../control/config/choose-directory.js';
-import {findOption, parseValue} from '../../control/config/parse-value.js';
+import {editSettings} from '../../control/config/edits.js';
 import {defineCommand} from '../../control/tool/tool.js';
 import {completeKeyAndValue, completeKeys, keyPositional} from './key.js';
 
@@ -16,10 +16,7 @@ export const setCommand = defineCommand({
 	json: changeJson,
 	complete: completeKeyAndValue,
 	run(args, context) {
-		const option = findOption(args.key, context.native);
-		const value = parseValue(option, args.value, context.native);
-		const directory = readChosen(args, context);
-		carryOut(directory.path, new Map([[option.name, `${value}\n`]]), contentsOf(directory), {isDryRun: args['dry-run'] === true, context});
+		carryOut(editSettings(readChosen(args, context), {[args.key]: args.value}, context.native), {isDryRun: args['dry-run'] === true, context});
 		return 0;
 	},
 });
@@ -33,15 +30,7 @@ export const unsetCommand = defineCommand({
 	json: changeJson,
 	complete: completeKeys,
 	run(args, context) {
-		const {name} = findOption(args.key, context.native);
-		const directory = readChosen(args, context);
-		// A malformed value is removed too.
-		const before = contentsOf(directory);
-		if (directory.faults.some(({file}) => file === `${directory.path}/${name}`)) {
-			before.set(name, '(malformed)\n');
-		}
-
-		carryOut(directory.path, new Map([[name, undefined]]), before, {isDryRun: args['dry-run'] === true, context});
+		carryOut(editSettings(readChosen(args, context), {[args.key]: undefined}, context.native), {isDryRun: args['dry-run'] === true, context});
 		return 0;
 	},
 });

@@ -1,9 +1,9 @@
 /** `rsconfig watch` */
 import {chooseDirectory} from '../../control/config/choose-directory.js';
-import {compareDirectories, type FileChange} from '../../control/config/compare-directories.js';
+import {type FileChange} from '../../control/config/compare-directories.js';
 import {formatFault} from '../../control/config/fault.js';
-import {readDirectory, type Directory} from '../../control/config/read-directory.js';
-import {watchDirectory} from '../../control/config/watch-directory.js';
+import {type Directory} from '../../control/config/read-directory.js';
+import {watchConfiguration} from '../../control/config/watch-configuration.js';
 import {defineCommand, type Context} from '../../control/tool/tool.js';
 
 export const watchCommand = defineCommand({
@@ -13,38 +13,19 @@ export const watchCommand = defineCommand({
 	examples: [['$0 watch --json | jq .faults', 'events for programs']],
 	json: 'one object a line: {version, time, event: "start", directory, exists, faults}, then {version, time, event: "change", file, before, after, faults}; before and after are null where there is no file',
 	async run(args, context) {
-		const directory = chooseDirectory(args, context);
-		let before = readDirectory(directory, context.native);
-		const look = () => {
-			const after = readOrKeep(directory, before, context);
-			for (const change of compareDirectories(before, after)) {
-				printChange(change, context);
-			}
-
-			before = after;
-		};
-
-		await watchDirectory(directory, {
+		await watchConfiguration(chooseDirectory(args, context), {
+			native: context.native,
 			signal: context.signal,
-			onReady() {
-				before = readDirectory(directory, context.native);
-				printStart(before, context);
+			onStart(directory) {
+				printStart(directory, context);
 			},
-			onChange: look,
+			onChange(change) {
+				printChange(change, context);
+			},
 		});
 		return 0;
 	},
 });
-
-/** A directory that cannot be read just now is told once, not fatal: somebody is at it. */
-function readOrKeep(directory: string, before: Directory, {native}: Context): Directory {
-	try {
-		return readDirectory(directory, native);
-	} catch (error) {
-		const message = error instanceof Error ? error.message : String(error);
-		return {...before, faults: [{file: directory, message, remedy: 'Make the directory readable again.'}]};
-	}
-}
 
 function printStart({path, exists, faults}: Directory, context: Context): void {
 	if (context.isJson) {

@@ -1,11 +1,8 @@
 /** `rsstat trace` */
-import {tmpdir} from 'node:os';
-import path from 'node:path';
-import process from 'node:process';
-import {readFileTraces, requireProcessTraces} from '../../control/stat/find-trace.js';
+import {readFileTraces, requireProcessTraces, traceDirectories} from '../../control/stat/find-trace.js';
 import {formatLog} from '../../control/stat/format-trace.js';
 import {takeSnapshot} from '../../control/stat/take-snapshot.js';
-import {defineCommand, type Context} from '../../control/tool/tool.js';
+import {defineCommand} from '../../control/tool/tool.js';
 
 export const traceCommand = defineCommand({
 	command: 'trace <source>',
@@ -18,7 +15,7 @@ export const traceCommand = defineCommand({
 	json: '{version, traces: [{pid, program, since, total, events: [{time, timeNs, pid, fd, localPort, peerPort, kind: opened, reason, send-shm, recv-shm, send-returned, recv-returned, error, reset or closed, reason, error, value, openedNs}]}]}',
 	complete: (_words, context) => takeSnapshot(context.native).processes.map(({pid, program}) => `${pid}\t${program}`),
 	run({source}, context) {
-		const traces = /^\d+$/.test(source) ? requireProcessTraces(Number(source), context.native, traceDirectories(context)) : readFileTraces(source, context.native);
+		const traces = /^\d+$/.test(source) ? requireProcessTraces(Number(source), context.native, traceDirectories(context.env)) : readFileTraces(source, context.native);
 		if (context.isJson) {
 			context.printJson({version: 1, traces});
 		} else {
@@ -28,9 +25,3 @@ export const traceCommand = defineCommand({
 		return 0;
 	},
 });
-
-/** Where people put such files. */
-function traceDirectories({env}: Context): string[] {
-	const {RSOCKET_TRACE: trace} = env;
-	return [...new Set([...(trace === undefined || trace === '' ? [] : [path.dirname(path.resolve(trace))]), process.cwd(), tmpdir(), '/var/tmp', '/tmp'])];
-}

@@ -1,10 +1,8 @@
 /** `rsstat why` */
-import {findOtherEnd} from '../../control/stat/find-other-end.js';
-import {findTarget} from '../../control/stat/find-target.js';
-import {findStory} from '../../control/stat/find-trace.js';
-import {takeSnapshot, type LiveConnection} from '../../control/stat/take-snapshot.js';
-import {formatStory, remedyOf, type Story} from '../../control/stat/tell-story.js';
-import {defineCommand, type Context} from '../../control/tool/tool.js';
+import {explainConnections} from '../../control/stat/explain-connections.js';
+import {takeSnapshot} from '../../control/stat/take-snapshot.js';
+import {formatStory} from '../../control/stat/tell-story.js';
+import {defineCommand} from '../../control/tool/tool.js';
 
 export const whyCommand = defineCommand({
 	command: 'why <connection>',
@@ -16,42 +14,14 @@ export const whyCommand = defineCommand({
 	exitCodes: [[0, 'It was found.'], [1, 'There is no such connection, or it cannot be seen.']],
 	complete: (_words, context) => takeSnapshot(context.native).connections.map(({pid, fd, program, peer}) => `${pid}:${fd}\t${program} ${peer}`),
 	async run({connection: text}, context) {
-		const {connections} = takeSnapshot(context.native);
-		const stories = tellStories(await findTarget(text, connections), connections, context);
-		const reasons = context.native.reasons();
+		const stories = await explainConnections(text, context.native);
 		if (context.isJson) {
-			context.printJson({
-				version: 1,
-				stories: stories.map(story => ({
-					...story, remedy: remedyOf(story.end.connection, story.other, reasons),
-					otherRemedy: story.other.kind === 'visible' ? remedyOf(story.other.connection, {kind: 'visible', connection: story.end.connection}, reasons) : undefined,
-				})),
-			});
+			context.printJson({version: 1, stories});
 		} else {
+			const reasons = context.native.reasons();
 			context.print(stories.map(story => formatStory(story, reasons, context.paint)).join('\n\n'));
 		}
 
 		return 0;
 	},
 });
-
-/** A pair of ends is one story, told from the end that was found first. */
-function tellStories(found: readonly LiveConnection[], all: readonly LiveConnection[], {native}: Context): Story[] {
-	const told = new Set<LiveConnection>();
-	return found.flatMap(connection => {
-		if (told.has(connection)) {
-			return [];
-		}
-
-		const other = findOtherEnd(connection, all);
-		if (other.kind === 'visible') {
-			told.add(other.connection);
-		}
-
-		return [{
-			end: {connection, events: findStory(connection.pid, connection.openedNs, native)},
-			other,
-			otherEvents: other.kind === 'visible' ? findStory(other.connection.pid, other.connection.openedNs, native) : [],
-		}];
-	});
-}

@@ -1,20 +1,27 @@
 /** Carries out a change of a directory of settings, or only tells it. */
+import {type Native} from '../../native.js';
 import {type Context} from '../tool/tool.js';
-import {type Changes, writeDirectory} from './write-directory.js';
+import {type Edit} from './edits.js';
+import {writeDirectory} from './write-directory.js';
 
-/** What --json says of a change. */
-type ChangeJson = {readonly file: string; readonly before: string | null; readonly after: string | null};
+/** One file that changes; null: there is none, before or after. */
+export type Change = {readonly file: string; readonly before: string | null; readonly after: string | null};
 
 export const dryRunOption = {'dry-run': {type: 'boolean', describe: 'Tells what would be written, and writes nothing'}} as const;
 
-/** `before`: the content of the files now. Files that would stay as they are are left alone. */
-export function carryOut(directory: string, changes: Changes, before: ReadonlyMap<string, string | undefined>, {isDryRun, context}: {readonly isDryRun: boolean; readonly context: Context}): void {
+/** All or nothing. Files that would stay as they are are left alone. */
+export function perform({directory, changes, before}: Edit, {isDryRun = false, native}: {readonly isDryRun?: boolean; readonly native: Native}): Change[] {
 	const real = new Map([...changes].filter(([name, content]) => before.get(name) !== content));
 	if (!isDryRun && real.size > 0) {
-		writeDirectory(directory, real, context.native);
+		writeDirectory(directory, real, native);
 	}
 
-	const list: ChangeJson[] = [...real].map(([name, content]) => ({file: `${directory}/${name}`, before: before.get(name) ?? null, after: content ?? null}));
+	return [...real].map(([name, content]) => ({file: `${directory}/${name}`, before: before.get(name) ?? null, after: content ?? null}));
+}
+
+/** For commands: performs, and tells. */
+export function carryOut(edit: Edit, {isDryRun, context}: {readonly isDryRun: boolean; readonly context: Context}): void {
+	const list = perform(edit, {isDryRun, native: context.native});
 	if (context.isJson) {
 		context.printJson({version: 1, isDryRun, changes: list});
 	} else if (list.length === 0) {
@@ -24,7 +31,7 @@ export function carryOut(directory: string, changes: Changes, before: ReadonlyMa
 	}
 }
 
-function formatChange({file, before, after}: ChangeJson, isDryRun: boolean): string {
+function formatChange({file, before, after}: Change, isDryRun: boolean): string {
 	if (after === null) {
 		return `${file}: ${isDryRun ? 'would be removed' : 'removed'}`;
 	}
@@ -39,7 +46,7 @@ function summary(text: string): string {
 	return lines.length === 1 && lines[0] !== undefined ? lines[0] : `${lines.length} lines`;
 }
 
-/** The content of the settings' files, as carryOut compares it. */
+/** The content of the settings' files, as `perform` compares it. */
 export function contentsOf({values, rules, preload, profile}: {readonly values: ReadonlyMap<string, string>; readonly rules: string | undefined; readonly preload: string | undefined; readonly profile: string | undefined}): Map<string, string | undefined> {
 	return new Map<string, string | undefined>([
 		...[...values].map(([name, value]) => [name, `${value}\n`] as const),

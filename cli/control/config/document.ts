@@ -10,16 +10,24 @@ import {type Fault} from './fault.js';
 import {lineOfPath} from './line-of-path.js';
 import {parseJson} from './parse-json.js';
 import {findOption, parseValue} from './parse-value.js';
-import {formatPreloadConfig, parsePreloadConfig, type PreloadEntry} from './preload-config.js';
+import {
+	formatPreloadConfig, parsePreloadConfig, readPreloadEntries, type PreloadEntry,
+} from './preload-config.js';
 import {otherFiles, type Directory} from './read-directory.js';
 import {type ConfigurationJson} from './schema.js';
 import {type Changes} from './write-directory.js';
 
 const schemaName = 'config.schema.json';
 
+/** Throws a CliError where something is faulty. */
+export function exportDirectory(directory: Directory, native: Native): ReturnType<typeof directoryToDocument> {
+	refuse(directory.faults, 'What is faulty cannot be exported: mend it first.');
+	return directoryToDocument(directory, native);
+}
+
 export function directoryToDocument({path, values, rules, preload}: Directory, native: Native): ConfigurationJson & {readonly $schema: string} {
 	const parsedRules = rules === undefined ? undefined : parseRulesText(rules, `${path}/${otherFiles.rules}`, native).rules;
-	const entries = preload === undefined ? undefined : parsePreloadConfig(preload, `${path}/${otherFiles.preload}`).entries.map(({line: _line, ...entry}) => entry);
+	const entries = readPreloadEntries(preload);
 	return {
 		$schema: schemaName, version: 1,
 		settings: Object.fromEntries([...values].map(([name, value]) => [name, findOption(name, native).values === '' ? Number(value) : value])),
@@ -30,7 +38,11 @@ export function directoryToDocument({path, values, rules, preload}: Directory, n
 
 /** Reads and checks `file` (`-`: standard input); throws a CliError with every fault. */
 export function readDocument(file: string, native: Native): ConfigurationJson {
-	const text = readText(file);
+	return parseDocument(readText(file), file, native);
+}
+
+/** The same of text; `file` is what faults name. */
+export function parseDocument(text: string, file: string, native: Native): ConfigurationJson {
 	const parsed = parseJson(text, file);
 	const checked = 'fault' in parsed
 		? {faults: [parsed.fault]}

@@ -50,6 +50,11 @@ export function parsePreloadConfig(text: string, file: string): Parsed {
 	return {entries, faults};
 }
 
+/** Undefined: there is no such file. Lines with faults are left out. */
+export function readPreloadEntries(text: string | undefined): readonly PreloadEntry[] | undefined {
+	return text === undefined ? undefined : parsePreloadConfig(text, '').entries.map(({line: _line, ...entry}) => entry);
+}
+
 export function formatPreloadConfig(entries: readonly PreloadEntry[]): string {
 	return entries.map(({program, domain, type, protocol}) => `${program} ${domain} ${type} ${protocol}\n`).join('');
 }

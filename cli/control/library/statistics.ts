@@ -1,6 +1,10 @@
 /** What rsstat(1) shows, as values. */
+import process from 'node:process';
 import {loadNative} from '../../native.js';
-import {readFileTraces, requireProcessTraces, type EventLog} from '../stat/find-trace.js';
+import {explainConnections, type ExplainedConnection} from '../stat/explain-connections.js';
+import {
+	readFileTraces, requireProcessTraces, traceDirectories, type EventLog,
+} from '../stat/find-trace.js';
 import {summarize, type Summary} from '../stat/summarize.js';
 import {takeSnapshot, type LiveConnection, type Snapshot} from '../stat/take-snapshot.js';
 
@@ -19,10 +23,23 @@ export const stats = {
 		return summarize(snapshot);
 	},
 
-	/** The last events of a living process (a pid), or from a trace file or a core (a path). Throws a CliError where there are none. */
+	/**
+	The whole story of a connection (`PID:FD`, or an address of either end) from both ends. Throws a CliError where there is none.
+
+	@example
+	```
+	const [story] = await stats.why('127.0.0.1:6379');
+	console.log(story?.end.connection.reason, story?.remedy);
+	```
+	*/
+	async why(connection: string): Promise<ExplainedConnection[]> {
+		return explainConnections(connection, loadNative());
+	},
+
+	/** The last events of a process (a pid; of a dead one, where its trace file is in a usual place), or from a trace file or a core (a path). Throws a CliError where there are none. */
 	trace(source: number | string): EventLog[] {
 		const native = loadNative();
-		return typeof source === 'number' ? requireProcessTraces(source, native) : readFileTraces(source, native);
+		return typeof source === 'number' ? requireProcessTraces(source, native, traceDirectories(process.env)) : readFileTraces(source, native);
 	},
 
 	/** The text format of Prometheus. */

@@ -1,6 +1,8 @@
 /** The flight recorder of a living process, or what a dead one left in a file or a core. */
 import {readdirSync, statSync} from 'node:fs';
+import {tmpdir} from 'node:os';
 import path from 'node:path';
+import process from 'node:process';
 import {type Native, type Reason, type Trace, type TraceEvent} from '../../native.js';
 import {CliError} from '../cli-error.js';
 import {openMemory} from './memory.js';
@@ -107,6 +109,11 @@ export function requireProcessTraces(pid: number, native: Native, directories: r
 		code: 'no-trace',
 		remedy: 'If it was started with rsrun --trace FILE (RSOCKET_TRACE), give that file: rsstat trace FILE.PID; or give its core. If not, start it with rsrun --trace=FILE next time: FILE.PID outlives it.',
 	});
+}
+
+/** Where people put such files. */
+export function traceDirectories({RSOCKET_TRACE: trace = ''}: Readonly<Record<string, string | undefined>>): string[] {
+	return [...new Set([...(trace === '' ? [] : [path.dirname(path.resolve(trace))]), process.cwd(), tmpdir(), '/var/tmp', '/tmp'])];
 }
 
 /** Of a dead process: the file that --trace made for it, where it is in one of the directories. */

@@ -80,6 +80,19 @@ int riounmap(int socket, void *buf, size_t len);
 size_t riowrite(int socket, const void *buf, size_t count, off_t offset, int flags);
 size_t rioread(int socket, void *buf, size_t count, off_t offset, int flags);
 
+/* With MSG_ZEROCOPY in FLAGS both return COUNT at once, and BUF is lent until the completion. That has the next number of the socket's
+ * MSG_ZEROCOPY sends and comes as theirs do: POLLERR, then rrecvmsg(socket, msg, MSG_ERRQUEUE) gives a struct sock_extended_err with origin
+ * SO_EE_ORIGIN_ZEROCOPY whose ee_info to ee_data are the numbers that are done. One that failed stands alone: ee_errno says why, and a
+ * second control message, of level SOL_RDMA and type RDMA_PLACED, has a struct rdma_placed. SO_ZEROCOPY is not needed. The work is done
+ * in rpoll, rselect, repoll_wait and rrecvmsg(MSG_ERRQUEUE), a slice at a time. Not in rdma-core. */
+#define RDMA_PLACED 0x101
+
+struct rdma_placed {
+	uint64_t bytes;  /* done, from the start of the buffer; those after them may be as before or not */
+	uint32_t number; /* as ee_info and ee_data */
+	uint32_t error;  /* as ee_errno */
+};
+
 int rgetpeername(int socket, struct sockaddr *addr, socklen_t *addrlen);
 int rgetsockname(int socket, struct sockaddr *addr, socklen_t *addrlen);
 
@@ -92,7 +105,8 @@ int rgetsockopt(int socket, int level, int optname, void *optval, socklen_t *opt
 int rfcntl(int socket, int cmd, ... /* arg */);
 
 /* rgetsockopt(socket, SOL_RDMA, RDMA_CARRIER, struct rdma_carrier *, socklen_t *), and getsockopt under the preload: what carries a
- * connection. Fails with ENOTSUP or EOPNOTSUPP where the toolkit is not loaded or the socket is not a TCP connection. */
+ * connection. Fails with ENOTSUP or EOPNOTSUPP where the toolkit is not loaded or the socket is neither a TCP connection nor a
+ * datagram rsocket. */
 #define RDMA_CARRIER 0x100
 
 enum rdma_transport { RDMA_TRANSPORT_TCP, RDMA_TRANSPORT_SHM, RDMA_TRANSPORT_VERBS };

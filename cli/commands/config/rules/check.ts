@@ -1,9 +1,7 @@
 /** `rsconfig rules check` */
 import {chooseDirectory} from '../../../control/config/choose-directory.js';
 import {formatFault} from '../../../control/config/fault.js';
-import {findUnreachable} from '../../../control/rules/find-unreachable.js';
-import {ruleToJson} from '../../../control/rules/format-rule.js';
-import {readRules} from '../../../control/rules/read-rules.js';
+import {examineRules} from '../../../control/rules/examine-rules.js';
 import {defineCommand} from '../../../control/tool/tool.js';
 
 export const rulesFile = {type: 'string', describe: 'Rules as text or JSON, - is standard input; nothing: those that are installed'} as const;
@@ -15,13 +13,10 @@ export const rulesCheckCommand = defineCommand({
 	json: '{version, file, isValid, rules: [{line, text, rule}], unreachable: [{line, because}], faults: [{file, line, message, remedy}]}',
 	exitCodes: [[1, 'There are faults; they are printed, one a line.']],
 	run(args, context) {
-		const {file, rules, faults} = readRules(args.file, chooseDirectory(args, context), context.native);
-		const unreachable = findUnreachable(rules).map(({rule, because}) => ({line: rule.line, because: because.line}));
+		const examined = examineRules(args.file, chooseDirectory(args, context), context.native);
+		const {file, rules, unreachable, faults} = examined;
 		if (context.isJson) {
-			context.printJson({
-				version: 1, file, isValid: faults.length === 0,
-				rules: rules.map(rule => ({line: rule.line, text: rule.text, rule: ruleToJson(rule)})), unreachable, faults,
-			});
+			context.printJson({version: 1, ...examined});
 			return faults.length > 0 ? 1 : 0;
 		}
 

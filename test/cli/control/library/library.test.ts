@@ -1,9 +1,11 @@
+import {once} from 'node:events';
 import {existsSync, readFileSync} from 'node:fs';
+import net from 'node:net';
 import path from 'node:path';
 import process from 'node:process';
 import test from 'ava';
 import {
-	check, CliError, config, run, stats,
+	check, CliError, config, run, stats, type Cell, type ConfigEvent,
 } from '../../../../cli/index.js';
 import {until} from '../../helpers/talker.js';
 import {makeTemporaryDirectory, writeTemporaryFile} from '../../helpers/temporary-directory.js';
@@ -31,6 +33,8 @@ test('a program under the toolkit, its connections and its output', async t => {
 	const pids = [subprocess.pid!];
 	t.is(stats.connections({pids}).length, 2);
 	t.like(stats.summary(stats.snapshot({pids})), {processes: 1, connections: 2, promoted: 2});
+	const [story] = await stats.why(`${connections[0]!.pid}:${connections[0]!.fd}`);
+	t.like(story, {remedy: 'Nothing.', otherRemedy: 'Nothing.', other: {kind: 'visible'}});
 	t.is(stats.trace(subprocess.pid!)[0]!.events[0]!.kind, 'opened');
 	t.true((await stats.metrics()).includes(`pid="${subprocess.pid}"`));
 	subprocess.stdin.end();
@@ -98,7 +102,98 @@ test('settings', t => {
 	t.true(config.profiles().some(({name}) => name === 'balanced'));
 });
 
-test('checks', t => {
+test('profiles, differences and documents', t => {
+	const directory = path.join(makeTemporaryDirectory(t), 'rsocket');
+	const planned = config.apply('low-cpu', {directory, dryRun: true});
+	t.true(planned.length > 0);
+	t.false(existsSync(directory));
+	t.deepEqual(config.apply('low-cpu', {directory}), planned);
+	t.deepEqual(config.apply('low-cpu', {directory}), []);
+	t.deepEqual(config.diff('low-cpu', {directory}), []);
+	t.true(config.diff(undefined, {directory}).length > 0);
+	t.is(config.get('polling_time', {directory}).profiles['low-cpu'], String(config.get('polling_time', {directory}).value));
+	const document = config.export({directory});
+	const other = path.join(makeTemporaryDirectory(t), 'rsocket');
+	config.import(document, {directory: other});
+	t.deepEqual(config.diff(document, {directory: other}), []);
+	t.throws(() => config.import({version: 1, settings: {polling_tim: 1}}, {directory: other}), {instanceOf: CliError, message: /the document:/});
+	config.import({version: 1}, {directory: other});
+	t.deepEqual(config.diff(undefined, {directory: other}), []);
+});
+
+test('rules and preload_config', t => {
+	const directory = path.join(makeTemporaryDirectory(t), 'rsocket');
+	const file = writeTemporaryFile(makeTemporaryDirectory(t), 'rules', 'use tcp server redis-server *:6379\nuse tcp server redis-server *:6379\n');
+	t.like(config.rules.check({file}), {isValid: true, unreachable: [{line: 2, because: 1}]});
+	t.is(config.rules.install(file, {directory}).length, 1);
+	const {verdicts} = config.rules.test({program: 'redis-server', peer: '10.0.0.5:6379'}, {directory});
+	t.deepEqual(verdicts.map(({role, transport}) => [role, transport]), [['server', 'tcp'], ['client', undefined]]);
+	t.is(config.rules.remove({directory})[0]?.after, null);
+	t.is(config.preloadConfig.read({directory}), undefined);
+	config.preloadConfig.write([{program: '*', domain: 'INET', type: 'STREAM', protocol: '*'}], {directory});
+	t.is(readFileSync(path.join(directory, 'preload_config'), 'utf8'), '* INET STREAM *\n');
+	const entries = config.preloadConfig.read({directory});
+	t.is(entries?.length, 1);
+	t.deepEqual(config.preloadConfig.write(entries, {directory}), []);
+	t.throws(() => config.preloadConfig.write([{program: '*', domain: 'AX25', type: 'STREAM', protocol: '*'}], {directory}), {instanceOf: CliError});
+	config.preloadConfig.write(undefined, {directory});
+	t.is(config.preloadConfig.read({directory}), undefined);
+});
+
+test('following a directory', async t => {
+	const directory = makeTemporaryDirectory(t);
+	const controller = new AbortController();
+	const events: ConfigEvent[] = [];
+	await config.watch(event => {
+		events.push(event);
+		if (event.event === 'start') {
+			writeTemporaryFile(directory, 'polling_time', '7\n');
+		} else {
+			controller.abort();
+		}
+	}, {directory, signal: controller.signal});
+	t.like(events[0], {event: 'start', exists: true, faults: []});
+	t.like(events[1], {event: 'change', file: path.join(directory, 'polling_time'), before: null, after: '7\n'});
+});
+
+test('checks', async t => {
 	t.like(check.program(process.execPath), {verdict: 'accelerates', linkage: 'dynamic'});
-	t.true(check.environment().some(({area}) => area === 'kernel'));
+	const directory = makeTemporaryDirectory(t);
+	const broken = writeTemporaryFile(directory, 'broken', '\u007FELF', 0o755);
+	t.like(check.program(broken), {verdict: 'cannot-start', findings: [{code: 'broken'}]});
+	writeTemporaryFile(directory, 'polling_time', 'soon\n');
+	const findings = await check.environment({quick: true, directory});
+	t.true(['toolkit', 'kernel', 'limits', 'rdma', 'settings'].every(area => findings.some(finding => finding.area === area)));
+	t.false(findings.some(({code}) => code === 'conversation'));
+});
+
+test('a server that is running', async t => {
+	const server = net.createServer(socket => {
+		socket.pipe(socket);
+	}).listen(0, '127.0.0.1');
+	t.teardown(() => server.close());
+	await once(server, 'listening');
+	const {port} = server.address() as net.AddressInfo;
+	const judgement = await check.live(port, {send: 'ping', count: 8, directory: makeTemporaryDirectory(t)});
+	t.like(judgement, {peer: String(port), verdict: 'stays', talk: {answers: 8, promoted: false}});
+	t.is(judgement.processes[0]?.pid, process.pid);
+	await t.throwsAsync(check.live('nonsense'), {instanceOf: CliError});
+});
+
+test('the four mixes of a server and a client', async t => {
+	const server = 'require("node:net").createServer(s => s.pipe(s)).listen(Number(process.argv[1]), "127.0.0.1")';
+	const client = 'const s = require("node:net").connect(Number(process.argv[1]), "127.0.0.1", () => s.end("hello")).on("data", d => console.log(String(d)))';
+	const mixes = await check.fallback({server: [process.execPath, '-e', server, '{port}'], client: [process.execPath, '-e', client, '{port}'], settings: {promote_after_calls: 1}});
+	t.deepEqual(mixes.map(({mode, isSame, status, serverStatus}) => [mode, isSame, status, serverStatus]), ['plain', 'both', 'server', 'client'].map(mode => [mode, true, 0, 'SIGTERM']));
+	await t.throwsAsync(check.fallback({server: ['no-such-program'], client: ['true']}), {instanceOf: CliError});
+});
+
+test('applications', async t => {
+	const cells: Cell[] = [];
+	const results = await check.matrix({apps: ['java'], modes: ['both'], transports: ['tcp'], timeout: 1000, signal: AbortSignal.abort(), onCell(cell) {
+		cells.push(cell);
+	}});
+	t.deepEqual(results.cells, cells);
+	t.regex(results.machine, /Linux/);
+	await t.throwsAsync(check.matrix({apps: ['no-such-app']}), {instanceOf: CliError});
 });

@@ -1,0 +1,32 @@
+/* Direct placement by message, where the kernel lets no process copy: who wants to place asks, and a thread of the mapper's process
+ * answers (service.h). */
+#ifndef RS_PLACE_H
+#define RS_PLACE_H
+
+#include "conn.h"
+#include "wire.h"
+
+#include <sys/types.h>
+
+/* Of one connection, in this process. */
+struct place {
+	int ask; /* -1: none */
+	uint32_t
+		asker; /* thread id of who asks now; 0: nobody. CAS; a thread that left by longjmp finds itself, a dead one is replaced */
+	uint32_t waiting; /* threads that wait for their turn */
+	uint32_t number;  /* of the last question; by the asker */
+	uint32_t broken;  /* 1: the peer broke the rules */
+};
+
+/* One question: copies at most WIRE_PLACE_MAX bytes between BUF and the peer's OFFSET. The caller holds C; this lets go of it
+ * to wait, and holds it again whatever is returned: bytes, or -errno: -EFAULT, -EACCES as the peer says, or BUF is bad; -ECONNRESET the
+ * peer's process is gone or let go of the connection; -EAGAIN the time is over (SO_SNDTIMEO of a write, SO_RCVTIMEO of a read; a second
+ * for NONBLOCK), -EINTR: it may still happen; -EBADF C was closed, P is gone. */
+ssize_t place_ask(struct conn *c, struct place *p, char *buf, size_t size, uint64_t offset, bool write, bool nonblock);
+
+/* In a forked child: the way to the peer is the parent's. */
+void place_forked(struct place *p);
+/* Nobody asks any more. */
+void place_fini(struct place *p);
+
+#endif
