@@ -14,7 +14,7 @@ export {type RuleJson} from './control/rules/format-rule.js';
 export {type ExaminedRules} from './control/rules/examine-rules.js';
 export {type RuleSubject, type RuleVerdict} from './control/rules/try-rules.js';
 export {type Profile} from './control/profiles/profiles.js';
-export {type Judgement} from './control/check/judge-program.js';
+export {type Judgement, type Verdict} from './control/check/judge-program.js';
 export {type EnvFinding} from './control/check/machine.js';
 export {type LiveJudgement} from './control/check/check-live.js';
 export {type Mix} from './control/check/check-fallback.js';

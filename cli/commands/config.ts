@@ -5,6 +5,7 @@ import {explainCommand} from './config/explain.js';
 import {diffCommand, exportCommand, importCommand} from './config/export.js';
 import {getCommand} from './config/get.js';
 import {listCommand} from './config/list.js';
+import {preloadCommand} from './config/preload.js';
 import {rulesCommand} from './config/rules.js';
 import {setCommand, unsetCommand} from './config/set.js';
 import {validateCommand} from './config/validate.js';
@@ -19,7 +20,7 @@ export const configTool: Tool = {
 	},
 	commands: [
 		listCommand, getCommand, explainCommand, setCommand, unsetCommand, applyCommand, profilesCommand, validateCommand, watchCommand, diffCommand, exportCommand,
-		importCommand, rulesCommand,
+		importCommand, rulesCommand, preloadCommand,
 	],
 	exitCodes: [
 		[0, 'Done; nothing was found wrong.'],
@@ -31,7 +32,7 @@ export const configTool: Tool = {
 		['RULES', [
 			'One rule a line; # begins a comment. Of the use rules the first one that matches a connection decides, of the set and profile rules the first one for the program.',
 			'use both|auto|shm|tcp server|client|* PROGRAM PEER[:PORT] says what may carry connections. PROGRAM is a name without directory, in which * stands for any characters. PEER is the other end: an IPv4 address, an IPv6 address in brackets, either with /BITS, or *. PORT is the one that the server listens on, whichever end the program is: a number, two with a - between, or *.',
-			'set PROGRAM KEY=VALUE... gives the program settings, without units. profile PROGRAM NAME gives it those of a profile; the library itself knows no profiles: rules install and rsrun --rules make settings of it.',
+			'set PROGRAM KEY=VALUE... gives the program settings, without units. A process has one set of settings, read when it starts and before it has connections: these rules therefore go by the program alone, and not by role, peer or port as the use rules do. profile PROGRAM NAME gives it those of a profile; the library itself knows no profiles: rules install and rsrun --rules make settings of it.',
 			'As JSON, a list of objects, or {"version": 1, "rules": [...]}: {"use": "tcp", "role": "server", "program": "redis-server", "peer": "10.0.0.0/8", "port": 6379}, {"set": {"polling_time": 0}, "program": "*"}, {"profile": "latency", "program": "nginx"}.',
 			'A file with a faulty rule keeps every connection on TCP.',
 		]],

@@ -2,9 +2,12 @@
 import yargs from 'yargs';
 import {checkSetting, describeDefault, describeRange} from '../control/check-setting.js';
 import {CliError} from '../control/cli-error.js';
-import {findNearest} from '../control/find-nearest.js';
 import {formatTable} from '../control/format-table.js';
+import {completionRequest, completionScript, type shells} from '../control/tool/completion-script.js';
+import {explainFailure} from '../control/tool/explain-failure.js';
+import {commonOptions} from '../control/tool/tool.js';
 import {type Native, type Option} from '../native.js';
+import {defineRun} from './define-run.js';
 
 export type ReportTarget = {
 	/** Undefined: standard error. */
@@ -20,7 +23,10 @@ export type RunOptions = {
 	readonly profile: string | undefined;
 	readonly rulesFile: string | undefined;
 	readonly report: ReportTarget | undefined;
+	/** As the user wrote it; undefined: no flight recorder in a file. */
+	readonly trace: string | undefined;
 	readonly isDryRun: boolean;
+	readonly isJson: boolean;
 	/** How many of the last arguments are the command. */
 	readonly commandLength: number;
 };
@@ -28,19 +34,9 @@ export type RunOptions = {
 /** What to do: run, or print `output` (help, version) and be done. */
 export type Parsed = RunOptions | {readonly output: string};
 
-const examples: Array<[string, string]> = [
-	['$0 -- redis-server --port 7000', 'a server; its connections speed up once clients run under rsrun too'],
-	['$0 -- redis-benchmark -p 7000', 'such a client'],
-	['$0 --report -- ./app', 'says at the end what carried each connection, and why'],
-	['$0 --report=json:report.json -- ./app', 'the same for programs'],
-	['$0 --set polling_time=0 -- ./app', 'never spins: least processor time'],
-	['$0 --profile latency -- ./app', 'a set of settings for one purpose; rsconfig profiles lists them'],
-	['$0 --transport tcp -- ./app', 'everything as without the toolkit'],
-	['$0 --dry-run -- ./app', 'shows what would be started, and how'],
-];
-
 export function parseRun(args: readonly string[], native: Native, version: string): Parsed {
-	const options = native.options();
+	const tool = defineRun(native);
+	const table = {...commonOptions, ...tool.options};
 	let output = '';
 	let failure: string | undefined;
 	const parser = yargs()
@@ -49,18 +45,10 @@ export function parseRun(args: readonly string[], native: Native, version: strin
 		.parserConfiguration({
 			'halt-at-non-option': true, 'boolean-negation': false, 'camel-case-expansion': false, 'duplicate-arguments-array': true,
 		})
-		.option('transport', {choices: enumNames(options, 'transport'), requiresArg: true, describe: 'What may carry connections'})
-		.option('set', {
-			type: 'string', array: false, requiresArg: true, describe: 'Gives a setting (key=value) a value; may be repeated',
-		})
-		.option('profile', {type: 'string', requiresArg: true, describe: 'Gives settings the values of a profile, or of a file like one; --set is stronger'})
-		.option('rules', {type: 'string', requiresArg: true, describe: 'Obeys this file of rules instead of the one that is installed'})
-		.option('config-dir', {type: 'string', requiresArg: true, describe: 'Directory of settings instead of /etc/rdma/rsocket'})
-		.option('report', {type: 'string', describe: 'At exit tells what carried each connection: to standard error, to FILE (--report=FILE), or as JSON (--report=json:FILE)'})
-		.option('log-level', {choices: enumNames(options, 'log_level'), requiresArg: true, describe: 'What the library writes to standard error'})
-		.option('dry-run', {type: 'boolean', describe: 'Prints the environment and arguments it would use'})
-		.example(examples)
-		.epilogue(settingsHelp(options))
+		.locale('en')
+		.options(table)
+		.example([...tool.examples ?? []].map(([line, text]) => [line, text] as [string, string]))
+		.epilogue(settingsHelp(native.options()))
 		.help()
 		.alias('help', 'h')
 		.version(version)
@@ -74,11 +62,16 @@ export function parseRun(args: readonly string[], native: Native, version: strin
 		output = text;
 	}) as ParsedArgv;
 	if (failure !== undefined) {
-		throw new CliError(explainFailure(failure), {code: 'usage', remedy: suggest(failure)});
+		throw explainFailure(failure, 'rsrun', {options: [...Object.keys(table), 'help', 'version'], commands: []});
 	}
 
 	if (output !== '') {
 		return {output: `${output}\n`};
+	}
+
+	const [shell] = list(argv.completion);
+	if (shell !== undefined) {
+		return {output: completionScript('rsrun', shell as typeof shells[number], completionRequest)};
 	}
 
 	if (argv._.length === 0) {
@@ -95,7 +88,9 @@ export function parseRun(args: readonly string[], native: Native, version: strin
 		profile: list(argv.profile).at(-1),
 		rulesFile: list(argv.rules).at(-1),
 		report: parseReport(list(argv.report).at(-1)),
+		trace: list(argv.trace).at(-1),
 		isDryRun: argv['dry-run'] !== undefined,
+		isJson: argv.json !== undefined,
 		commandLength: argv._.length,
 	};
 }
@@ -110,10 +105,11 @@ type ParsedArgv = {
 	readonly profile?: string | readonly string[];
 	readonly rules?: string | readonly string[];
 	readonly report?: string | readonly string[];
+	readonly trace?: string | readonly string[];
+	readonly completion?: string | readonly string[];
 	readonly 'dry-run'?: boolean | readonly boolean[];
+	readonly json?: boolean | readonly boolean[];
 };
-
-const optionNames = ['transport', 'set', 'profile', 'rules', 'config-dir', 'report', 'log-level', 'dry-run', 'help', 'version'];
 
 function list(value: string | readonly string[] | undefined): readonly string[] {
 	return typeof value === 'string' ? [value] : value ?? [];
@@ -133,21 +129,6 @@ function parseReport(text: string | undefined): ReportTarget | undefined {
 	const isJson = text === 'json' || text.startsWith('json:');
 	const file = isJson ? text.slice('json:'.length) : text;
 	return {file: file === '' ? undefined : file, isJson};
-}
-
-/** yargs puts each sentence on lines of its own. */
-function explainFailure(message: string): string {
-	return message.split('\n').map(line => line.trim()).filter(Boolean).join(' ').replace(/^[A-Z](?![A-Z])/, letter => letter.toLowerCase());
-}
-
-function suggest(message: string): string {
-	const unknown = /Unknown arguments?: ([^\s,]+)/.exec(message)?.[1];
-	const nearest = unknown === undefined ? undefined : findNearest(unknown, optionNames);
-	return nearest ? `Did you mean --${nearest}?` : 'rsrun --help lists all options.';
-}
-
-function enumNames(options: readonly Option[], name: string): string[] {
-	return options.find(option => option.name === name)?.values.split('|') ?? [];
 }
 
 function settingsHelp(options: readonly Option[]): string {

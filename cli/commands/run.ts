@@ -11,6 +11,7 @@ import {
 import {findProgram} from '../control/find-program.js';
 import {formatReport, formatReportJson} from '../control/format-report.js';
 import {type OwnProcess} from '../control/own-process.js';
+import type * as launchFiles from '../control/launch-files.js';
 import {prepareEnvironment} from '../control/prepare-environment.js';
 import {quote} from '../control/quote.js';
 import {fromRaw, type Raw} from '../control/raw.js';
@@ -18,17 +19,22 @@ import {ReportFile, type Report} from '../control/report-file.js';
 import {replaceProcess, superviseChild, type Launch} from '../control/start-program.js';
 import {writeFully} from '../control/write-fully.js';
 import {preloadLibrary, type ExitStatus, type Native} from '../native.js';
+import {load} from '../start.js';
 import {type ReportTarget, type RunOptions} from './parse-run.js';
 
 /** More rows than this make a terminal unreadable. */
 const terminalRowsMax = 100;
 
 /** Returns only after --dry-run and --report. */
-export async function run(parsed: RunOptions, own: OwnProcess, native: Native): Promise<ExitStatus> {
-	const options = await resolveFiles(parsed, native);
+export function run(parsed: RunOptions, own: OwnProcess, native: Native): ExitStatus {
+	const options = resolveFiles(parsed, native);
 	checkFile(preloadLibrary, 'isFile', {code: 'not-built', remedy: 'Run npm run build.'});
 	if (options.configDirectory !== undefined) {
 		checkFile(options.configDirectory, 'isDirectory', {code: 'config-dir', remedy: 'Give a directory that holds one file a setting.'});
+	}
+
+	if (options.trace !== undefined) {
+		checkFile(path.dirname(path.resolve(options.trace)), 'isDirectory', {code: 'trace', remedy: 'Give a file in a directory that exists.'});
 	}
 
 	const argv = own.args.slice(-options.commandLength);
@@ -41,7 +47,7 @@ export async function run(parsed: RunOptions, own: OwnProcess, native: Native): 
 	const launch = {path: program, argv, inherited: own.inherited};
 	if (options.isDryRun) {
 		const environment = prepare(own, options, obstacle, options.report && '(made at the start)');
-		writeFully(1, describeLaunch({...launch, environment}, own.environment));
+		writeFully(1, options.isJson ? describeLaunchJson({...launch, environment}, own.environment, obstacle) : describeLaunch({...launch, environment}, own.environment));
 		return {code: 0};
 	}
 
@@ -56,13 +62,13 @@ export async function run(parsed: RunOptions, own: OwnProcess, native: Native): 
 type Resolved = RunOptions & {readonly rules: string | undefined};
 
 /** The modules that read profiles and rules cost more time than all the rest of a start: they are loaded when asked for. */
-async function resolveFiles(options: RunOptions, native: Native): Promise<Resolved> {
+function resolveFiles(options: RunOptions, native: Native): Resolved {
 	const {profile, rulesFile, settings} = options;
 	if (profile === undefined && rulesFile === undefined) {
 		return {...options, rules: undefined};
 	}
 
-	const {profileSettings, rulesVariable} = await import('../control/launch-files.js');
+	const {profileSettings, rulesVariable} = load('./control/launch-files.js') as typeof launchFiles;
 	return {
 		...options,
 		settings: [...profile === undefined ? [] : profileSettings(profile, native), ...settings],
@@ -102,6 +108,7 @@ function prepare(own: OwnProcess, options: Resolved, obstacle: Obstacle | undefi
 			configDirectory: options.configDirectory && path.resolve(options.configDirectory),
 			rules: options.rules,
 			reportPath,
+			tracePath: options.trace === undefined ? undefined : path.resolve(options.trace),
 		});
 	}
 
@@ -114,6 +121,11 @@ function describeLaunch(launch: Launch, before: Environment): string {
 	const [, ...rest] = launch.argv;
 	const command = [launch.path, ...rest].map(word => quote(fromRaw(word))).join(' ');
 	return [...assignments.map(assignment => `${assignment} \\`), command].map(line => `${line}\n`).join('');
+}
+
+function describeLaunchJson({path: file, argv, environment}: Launch, before: Environment, obstacle: Obstacle | undefined): string {
+	const pairs = environment.changesFrom(before).map(string => fromRaw(string).split(/=(.*)/s).slice(0, 2) as [string, string]);
+	return `${JSON.stringify({version: 1, path: fromRaw(file), argv: argv.map(word => fromRaw(word)), environment: Object.fromEntries(pairs), obstacle: obstacle ?? null}, undefined, '\t')}\n`;
 }
 
 /** The temporary file is gone before anything is written, and whatever signal comes. */

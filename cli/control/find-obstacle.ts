@@ -8,7 +8,7 @@ import {machineNames, type Elf} from './read-elf.js';
 import {fromRaw, rawBuffer, toRaw, type Raw} from './raw.js';
 
 export type Obstacle = {
-	/** Kebab-case: setid, capabilities, architecture, 32-bit, musl, static, go. */
+	/** Kebab-case: setid, capabilities, architecture, 32-bit, musl, libc, static, go. */
 	readonly code: string;
 	/** The program that was asked for, and what it is: together a sentence. */
 	readonly path: string;
@@ -26,10 +26,12 @@ export type System = {
 	hasCapabilities(path: Raw): boolean;
 };
 
-type Subject = {readonly path: Raw; readonly status: Program['status']; readonly elf: Elf; readonly system: System};
+type Subject = {readonly path: Raw; readonly status: Program['status']; readonly system: System};
+type ElfSubject = Subject & {readonly elf: Elf};
+type Check<Of> = {readonly code: string; readonly describe: (subject: Of) => string | undefined};
 
-/** The first row that answers wins. */
-const checks: ReadonlyArray<{readonly code: string; readonly describe: (subject: Subject) => string | undefined}> = [
+/** What the kernel grants with the file: told without reading it. The first row of both tables that answers wins. */
+const privileges: ReadonlyArray<Check<Subject>> = [
 	{
 		code: 'setid',
 		describe({status, system}) {
@@ -42,6 +44,12 @@ const checks: ReadonlyArray<{readonly code: string; readonly describe: (subject:
 		code: 'capabilities',
 		describe: ({path, system}) => system.uid !== 0 && system.hasCapabilities(path) ? 'has file capabilities: the system preloads nothing into it' : undefined,
 	},
+];
+
+/** `ld-linux-x86-64.so.2`, `ld64.so.1`, `ld.so.1`. */
+const glibcLinker = /(?:^|\/)ld(?:-linux[^/]*|64)?\.so\.\d+$/;
+
+const formats: ReadonlyArray<Check<ElfSubject>> = [
 	{
 		code: '32-bit',
 		describe: ({elf}) => elf.bits === 32 ? 'is a 32-bit program: the library is 64-bit' : undefined,
@@ -62,6 +70,10 @@ const checks: ReadonlyArray<{readonly code: string; readonly describe: (subject:
 		describe: ({elf}) => elf.interpreter?.includes('ld-musl') ? 'uses musl: the library needs the GNU C library' : undefined,
 	},
 	{
+		code: 'libc',
+		describe: ({elf: {interpreter}}) => interpreter !== undefined && !glibcLinker.test(interpreter) ? `uses another C library (${interpreter}): the library needs the GNU C library` : undefined,
+	},
+	{
 		code: 'static',
 		// The dynamic linker itself has no interpreter either, and preloads into what it is told to run.
 		describe: ({elf, path}) => elf.interpreter === undefined && !/\/ld(-linux[^/]*)?\.so[^/]*$/.test(path) ? 'is statically linked: nothing can be preloaded into it' : undefined,
@@ -71,30 +83,33 @@ const checks: ReadonlyArray<{readonly code: string; readonly describe: (subject:
 /** The kernel follows four scripts. */
 const scriptDepthMax = 4;
 
-/** Why the library will not work in the program at `path`, or in the interpreter that the script at `path` names. */
+/** Of what may not be read only its privileges are known. Why the library will not work in the program at `path`, or in the interpreter that the script at `path` names. */
 export function findObstacle(path: Raw, system: System, depth = 0): Obstacle | undefined {
 	const found = inspectProgram(path);
 	if (found === undefined) {
 		return undefined;
 	}
 
-	if (found.elf) {
-		const subject = {
-			path, status: found.status, elf: found.elf, system,
-		};
-		for (const {code, describe} of checks) {
-			const description = describe(subject);
-			if (description !== undefined) {
-				return {code, path: fromRaw(path), description};
-			}
-		}
-
-		return undefined;
+	const {status, elf, isReadable} = found;
+	if (elf ?? !isReadable) {
+		const subject = {path, status, system};
+		return answer(privileges, subject) ?? (elf && answer(formats, {...subject, elf}));
 	}
 
 	const interpreter = found.shebang === undefined ? toRaw('/bin/sh') : findInterpreter(path, found.shebang, system);
 	const obstacle = depth < scriptDepthMax && interpreter !== undefined ? findObstacle(interpreter, system, depth + 1) : undefined;
 	return obstacle && {...obstacle, path: fromRaw(path), description: `is a script for ${obstacle.path}, which ${obstacle.description}`};
+}
+
+function answer<Of extends Subject>(checks: ReadonlyArray<Check<Of>>, subject: Of): Obstacle | undefined {
+	for (const {code, describe} of checks) {
+		const description = describe(subject);
+		if (description !== undefined) {
+			return {code, path: fromRaw(subject.path), description};
+		}
+	}
+
+	return undefined;
 }
 
 /** Throws when the kernel would say that there is no such file, without saying which. */

@@ -1,33 +1,40 @@
 /** Looks at a file that is to be executed. */
 import {Buffer} from 'node:buffer';
-import {closeSync, fstatSync, openSync, readSync, type Stats} from 'node:fs';
+import {closeSync, fstatSync, openSync, readSync, statSync, type Stats} from 'node:fs';
 import {parseShebang, type Shebang} from './parse-shebang.js';
 import {readElf, type Elf} from './read-elf.js';
 import {rawBuffer, type Raw} from './raw.js';
 
 export type Program = {
 	readonly status: Stats;
+	/** A file may be executed but not read: then nothing is known of what is in it. */
+	readonly isReadable: boolean;
 	/** At most one of these two is there. */
 	readonly elf: Elf | undefined;
 	readonly shebang: Shebang | undefined;
+	/** Begins as an ELF file does, but the kernel or the dynamic linker could not start it. */
+	readonly isBroken: boolean;
 };
 
 /** As much of a script as the kernel looks at. */
 const headSize = 256;
 
-/** Undefined for a file that may be executed but not read. */
+/** Undefined: there is no such file. */
 export function inspectProgram(path: Raw): Program | undefined {
 	let fd: number;
 	try {
 		fd = openSync(rawBuffer(path), 'r');
 	} catch {
-		return undefined;
+		const status = statSync(rawBuffer(path), {throwIfNoEntry: false});
+		return status && {status, isReadable: false, elf: undefined, shebang: undefined, isBroken: false};
 	}
 
 	try {
 		const head = Buffer.alloc(headSize);
 		const length = readSync(fd, head, 0, headSize, 0);
-		return {status: fstatSync(fd), elf: readElf(fd), shebang: parseShebang(head.toString('latin1', 0, length) as Raw)};
+		const text = head.toString('latin1', 0, length);
+		const elf = readElf(fd);
+		return {status: fstatSync(fd), isReadable: true, elf, shebang: parseShebang(text as Raw), isBroken: text.startsWith('\u007FELF') && !elf?.isWhole};
 	} finally {
 		closeSync(fd);
 	}

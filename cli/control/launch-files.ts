@@ -2,7 +2,7 @@
 import {type Native} from '../native.js';
 import {CliError} from './cli-error.js';
 import {refuse} from './config/choose-directory.js';
-import {readInput} from './config/document.js';
+import {readText} from './read-text.js';
 import {profilePairs, readProfile} from './profiles/profiles.js';
 import {compileRules, parseRules} from './rules/parse-rules.js';
 
@@ -13,7 +13,7 @@ export function profileSettings(name: string, native: Native): string[] {
 
 /** The text of RSOCKET_RULES, one character a byte. Throws a CliError with every fault. */
 export function rulesVariable(file: string, native: Native): string {
-	const {rules, faults} = parseRules(readInput(file, 'latin1'), file, native);
+	const {rules, faults} = parseRules(readText(file, 'latin1'), file, native);
 	refuse(faults, 'Nothing was started. rsconfig(1) says how rules are written.');
 	const divided = rules.find(({text}) => text.includes(';'));
 	if (divided) {

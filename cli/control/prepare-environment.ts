@@ -15,6 +15,8 @@ export type Wishes = {
 	readonly rules?: string | undefined;
 	/** A file made by statsCreate. */
 	readonly reportPath: string | undefined;
+	/** Absolute: where the flight recorder is to stay. */
+	readonly tracePath?: string | undefined;
 };
 
 export function prepareEnvironment(environment: Environment, wishes: Wishes): void {
@@ -38,6 +40,10 @@ export function prepareEnvironment(environment: Environment, wishes: Wishes): vo
 
 	if (wishes.reportPath !== undefined) {
 		environment.set('RSOCKET_REPORT', toRaw(wishes.reportPath));
+	}
+
+	if (wishes.tracePath !== undefined) {
+		environment.set('RSOCKET_TRACE', toRaw(wishes.tracePath));
 	}
 }
 

@@ -1,6 +1,6 @@
 /** Reads from an ELF file what decides whether the dynamic linker will preload a library into it. */
 import {Buffer} from 'node:buffer';
-import {readSync} from 'node:fs';
+import {fstatSync, readSync} from 'node:fs';
 
 export type Elf = {
 	readonly bits: 32 | 64;
@@ -10,6 +10,8 @@ export type Elf = {
 	readonly interpreter: string | undefined;
 	/** Built by the Go toolchain. */
 	readonly isGo: boolean;
+	/** A program or a shared object, with all of what is to be loaded. */
+	readonly isWhole: boolean;
 };
 
 /** Name and `e_machine` of what Node may run on, and of what a foreign program may be for. */
@@ -26,8 +28,12 @@ export const machineNames: ReadonlyMap<number, string> = new Map([
 	[258, 'loongarch'],
 ]);
 
+const segmentLoad = 1;
 const segmentInterpreter = 3;
 const segmentNote = 4;
+
+/** `ET_EXEC` and `ET_DYN`. */
+const startableTypes = new Set([2, 3]);
 
 /** Longer ones are not read: no sane file has them. */
 const segmentSizeMax = 65_536;
@@ -49,11 +55,14 @@ export function readElf(fd: number): Elf | undefined {
 	const fields = new Fields(head, layout);
 	const segments = readSegments(fd, fields);
 	const interpreter = segments.find(({type}) => type === segmentInterpreter);
+	const {size} = fstatSync(fd);
 	return {
 		bits: layout.bits,
 		machine: fields.half(18),
 		interpreter: interpreter && readSegment(fd, interpreter).toString('utf8').replace(/\0.*$/s, ''),
 		isGo: segments.some(segment => segment.type === segmentNote && hasGoNote(readSegment(fd, segment), layout)),
+		isWhole: startableTypes.has(fields.half(16)) && segments.length === fields.half(layout.bits === 64 ? 56 : 44)
+			&& segments.every(segment => (segment.type !== segmentLoad && segment !== interpreter) || segment.offset + segment.size <= size),
 	};
 }
 

@@ -16,6 +16,7 @@ class Side:
     mode: str
     settings: str = ""
     pin: tuple | None = None  # CPUs of server and client
+    traced: bool = False  # the flight recorder in a file, with RSOCKET_TRACE
     library: str | None = None  # another one than --library, from the same directory
 
 
@@ -254,6 +255,9 @@ EXPERIMENTS = (
     Experiment("pingpong", pingpong, pair(), (
         versus("pingpong", "median_us", "sockperf ping-pong 64 B, median", "us", 20, lower=True),
         Line("the same against the bare ring", "us", f"pingpong/{OURS}/median_us", "yardstick/machine/ring_us", True, 0.5),
+    )),
+    Experiment("flight-recorder", pingpong, (Side("memory", "both"), Side("file", "both", traced=True)), (
+        Line("sockperf ping-pong 64 B, with RSOCKET_TRACE against without", "us", "flight-recorder/file/median_us", "flight-recorder/memory/median_us", True, 0.97),
     )),
     Experiment("pingpong-sleeping", pingpong, pair("polling_time=0"), (
         versus("pingpong-sleeping", "median_us", "sockperf ping-pong 64 B, polling_time=0", "us", 2, lower=True),

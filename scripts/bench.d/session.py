@@ -42,11 +42,12 @@ def is_listening(port):
 class Session:
     """MODE is "plain", "both", "server" or "client": who gets the preload. PIN is the CPU of the server and that of the client, or None."""
 
-    def __init__(self, mode, library, programs, settings="", pin=None, seconds=2.0):
+    def __init__(self, mode, library, programs, settings="", pin=None, seconds=2.0, traced=False):
         self.mode = mode
         self.settings = settings
         self.pin = pin
         self.seconds = seconds
+        self.traced = traced
         self.programs = programs
         self.port = free_port()
         self.directory = Path(tempfile.mkdtemp(prefix="rs-bench-"))
@@ -91,6 +92,8 @@ class Session:
                 "RSOCKET_REPORT": str(self.report),
                 "RSOCKET_CONFIG_DIR": str(self.directory / "config"),
             }
+            if self.traced:
+                kept["RSOCKET_TRACE"] = str(self.directory / "trace")
             if self.settings:
                 kept["RSOCKET_SET"] = self.settings
         return kept

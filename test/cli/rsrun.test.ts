@@ -70,6 +70,17 @@ test('dry run prints what a shell would run', async t => {
 	t.is(again.stdout, 'it\'s');
 });
 
+test('dry run as JSON', async t => {
+	const {stdout} = await runRsrun(['--dry-run', '--json', '--set', 'ring_size=64', '--trace', 'file', '--', 'printf', '%s', 'a b']);
+	t.like(JSON.parse(stdout), {
+		version: 1, path: '/usr/bin/printf', argv: ['printf', '%s', 'a b'], obstacle: null,
+		environment: {RSOCKET_SET: 'ring_size=64', RSOCKET_TRACE: path.resolve('file')},
+	});
+	const file = writeTemporaryFile(makeTemporaryDirectory(t), 'static', makeElf());
+	t.like(JSON.parse((await runRsrun(['--dry-run', '--json', '--', file])).stdout), {environment: {}, obstacle: {code: 'static', path: file}});
+	t.is((await runRsrun(['--trace', '/nowhere/file', '--', 'true'])).code, 125);
+});
+
 test('help and version go to standard output', async t => {
 	const help = await runRsrun(['--help']);
 	t.is(help.code, 0);

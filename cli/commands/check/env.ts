@@ -20,7 +20,7 @@ export const envCommand = defineCommand({
 		strict: {type: 'boolean', describe: 'Fails on warnings too'},
 	},
 	examples: [['$0 env', 'what stands in the way here'], ['$0 env --clean', 'the same, and tidies up']],
-	json: '{isReady, findings[]: {area, code, level, text, remedy}}; area is toolkit, kernel, limits, rdma, settings or leftovers; level is good, note, warning or bad',
+	json: '{version, isReady, findings[]: {area, code, level, text, remedy}}; area is toolkit, kernel, limits, rdma, settings or leftovers; level is good, note, warning or bad',
 	exitCodes: [[0, 'Ready.'], [1, 'Something is bad; with --strict: or a warning.']],
 	async run(args, context) {
 		const directory = chooseDirectory(args, context);
@@ -29,7 +29,7 @@ export const envCommand = defineCommand({
 		});
 		const isReady = !findings.some(({level}) => level === 'bad' || (args.strict === true && level === 'warning'));
 		if (context.isJson) {
-			context.printJson({isReady, findings});
+			context.printJson({version: 1, isReady, findings});
 		} else {
 			print(findings, isReady, context);
 		}

@@ -23,7 +23,7 @@ export const liveCommand = defineCommand({
 		program: {type: 'string', default: '', requiresArg: true, describe: 'The client whose rules count at this end'},
 	},
 	examples: [['$0 live localhost:6379', 'whether connections to redis would be promoted'], [String.raw`$0 live :6379 --send 'PING\r\n'`, 'the same, tried']],
-	json: '{peer, verdict, transport, reason, text, remedy, uid, processes[]: {pid, program, executable, library, settings}, talk: {sent, count, answers, promoted, bytes, shmBytes}}; uid and talk only where there are such; verdict is promotes, stays or unknown',
+	json: '{version, peer, verdict, transport, reason, text, remedy, uid, processes[]: {pid, program, executable, library, settings}, talk: {sent, count, answers, promoted, bytes, shmBytes}}; uid and talk only where there are such; verdict is promotes, stays or unknown',
 	exitCodes: [[0, 'It would be promoted; with --send: it was.'], [1, 'It would stay on TCP.'], [2, 'That cannot be told: the other end belongs to somebody else.']],
 	async run(args, context) {
 		const final = await checkLive(args.peer, {
@@ -31,7 +31,7 @@ export const liveCommand = defineCommand({
 			directory: chooseDirectory({}, context), env: context.env, native: context.native, signal: context.signal,
 		});
 		if (context.isJson) {
-			context.printJson(final);
+			context.printJson({version: 1, ...final});
 		} else {
 			print(final, context);
 		}

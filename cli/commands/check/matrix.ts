@@ -42,12 +42,16 @@ export const matrixCommand = defineCommand({
 		install: {type: 'boolean', describe: 'Installs what is missing first, with apt-get (as root or by sudo) and npm'},
 		list: {type: 'boolean', describe: 'Lists the applications'},
 	},
+	values: {
+		output: () => formats.map(name => `${name}:\t`),
+		set: ({native}) => native.options().map(({name, help}) => `${name}=\t${help}`),
+	},
 	examples: [
 		['$0 matrix redis nginx', 'two applications'],
 		['$0 matrix ./my-app.json --mode both', 'an application of your own'],
 		['$0 matrix --install --output junit:results.xml --output html:matrix.html', 'everything, for continuous integration'],
 	],
-	json: '{startedAt, durationMs, machine, counts: {same, unpromoted, differs, broken, skipped}, cells[]: {app, mode, transport, status, durationMs, ends, promoted, reasons, differences[]: {step, what, expected, got}, why, attempts}}; with --list: [{name, about, packages, promotes}]',
+	json: '{version, startedAt, durationMs, machine, counts: {same, unpromoted, differs, broken, skipped}, cells[]: {app, mode, transport, status, durationMs, ends, promoted, reasons, differences[]: {step, what, expected, got}, why, attempts}}; with --list: {version, apps[]: {name, about, packages, promotes}}',
 	exitCodes: [[0, 'Nothing differs from plain TCP.'], [1, 'Something differs, or does not work on plain TCP either.'], [125, 'Nothing was run, or not everything.']],
 	complete: () => loadManifests([]).map(({name, about}) => `${name}\t${about}`),
 	async run(args, context) {
@@ -115,7 +119,7 @@ async function carryOut(plan: Plan, surroundings: {readonly npmDirectory: string
 
 function printList(manifests: readonly Manifest[], context: Context): void {
 	if (context.isJson) {
-		context.printJson(manifests.map(({name, about, packages, promotes}) => ({name, about, packages, promotes})));
+		context.printJson({version: 1, apps: manifests.map(({name, about, packages, promotes}) => ({name, about, packages, promotes}))});
 	} else {
 		context.print(manifests.map(({name, about}) => `${name.padEnd(20)} ${about}`).join('\n'));
 	}

@@ -37,7 +37,7 @@ export const diffCommand = defineCommand({
 	command: 'diff [other]',
 	describe: 'Tells where the directory differs from the defaults, a profile or an exported document',
 	positionals: {other: {type: 'string', describe: 'Name of a profile, or a file; nothing: the defaults'}},
-	examples: [['$0 diff latency', 'what $0 apply latency would change'], ['$0 diff config.json', 'against an exported document']],
+	examples: [['$0 diff latency', 'what rsconfig apply latency would change'], ['$0 diff config.json', 'against an exported document']],
 	json: '{version, directory, other, differences: [{name, here, there}]}; null where there is nothing',
 	exitCodes: [[1, 'There are differences.']],
 	complete: words => words.length === 0 ? listProfiles().map(name => `${name}\t`) : [],

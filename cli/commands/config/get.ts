@@ -1,5 +1,6 @@
 /** `rsconfig get` */
 import {readChosen, settingsOf} from '../../control/config/choose-directory.js';
+import {formatFault} from '../../control/config/fault.js';
 import {findOption} from '../../control/config/parse-value.js';
 import {defineCommand} from '../../control/tool/tool.js';
 import {completeKeys, keyPositional} from './key.js';
@@ -13,7 +14,12 @@ export const getCommand = defineCommand({
 	complete: completeKeys,
 	run(args, context) {
 		const {name} = findOption(args.key, context.native);
-		const setting = settingsOf(readChosen(args, context), context).find(row => row.name === name);
+		const directory = readChosen(args, context);
+		const setting = settingsOf(directory, context).find(row => row.name === name);
+		for (const fault of directory.faults.filter(({file}) => file === `${directory.path}/${name}`)) {
+			context.warn(`its file does not count: ${formatFault(fault)}`);
+		}
+
 		if (context.isJson) {
 			context.printJson({version: 1, ...setting});
 		} else {

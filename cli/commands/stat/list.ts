@@ -2,8 +2,8 @@
 import process from 'node:process';
 import {setTimeout} from 'node:timers/promises';
 import {formatConnections} from '../../control/stat/format-connections.js';
-import {filterOptions, parseFilter, selectConnections, type Filter} from '../../control/stat/select-connections.js';
-import {takeSnapshot, type Snapshot} from '../../control/stat/take-snapshot.js';
+import {filterOptions, filterValues, judgeLook, look, parseFilter, type Filter} from '../../control/stat/select-connections.js';
+import {type Snapshot} from '../../control/stat/take-snapshot.js';
 import {parseSeconds} from '../../control/stat/parse-seconds.js';
 import {defineCommand, type Context} from '../../control/tool/tool.js';
 
@@ -21,8 +21,9 @@ export const listCommand = defineCommand({
 		...filterOptions,
 		watch: {type: 'boolean', describe: 'Looks again and again, until interrupted; on a terminal in place'},
 		interval: {type: 'string', default: '1', requiresArg: true, describe: 'Seconds between two looks of --watch'},
-		prometheus: {type: 'boolean', describe: 'Prints metrics in the text format of Prometheus; filters do not apply'},
+		prometheus: {type: 'boolean', describe: 'Prints metrics in the text format of Prometheus, of the processes and connections that the filters leave'},
 	},
+	values: filterValues,
 	examples: [
 		['$0', 'everything that you may see'],
 		['$0 --watch --port 6379', 'a live table of the connections to redis'],
@@ -35,25 +36,19 @@ export const listCommand = defineCommand({
 		if (args.prometheus) {
 			// Its module is not for those who only look.
 			const {formatMetrics} = await import('../../control/stat/export-metrics.js');
-			context.print(await formatMetrics(takeSnapshot(context.native)));
-			return 0;
+			context.print(await formatMetrics(look(filter, context.native)));
+			return judgeLook(filter, context.warn);
 		}
 
 		if (!args.watch) {
-			print(look(filter, context), context);
-			return 0;
+			print(look(filter, context.native), context);
+			return judgeLook(filter, context.warn);
 		}
 
 		await watch(filter, parseSeconds('interval', args.interval), context);
 		return 0;
 	},
 });
-
-function look(filter: Filter, {native}: Context): Snapshot {
-	// Nobody else is looked at.
-	const snapshot = takeSnapshot(native, {pids: filter.pids.length === 0 ? undefined : filter.pids});
-	return {...snapshot, connections: selectConnections(snapshot.connections, filter)};
-}
 
 function print({time, connections, unreadable}: Snapshot, context: Context): void {
 	if (context.isJson) {
@@ -73,7 +68,7 @@ function warnUnreadable(unreadable: readonly number[], context: Context): void {
 
 async function watch(filter: Filter, seconds: number, context: Context): Promise<void> {
 	while (!context.signal.aborted) {
-		const snapshot = look(filter, context);
+		const snapshot = look(filter, context.native);
 		if (context.isJson) {
 			const {time, connections, unreadable} = snapshot;
 			context.printJsonLine({version: 1, time, connections, unreadable});

@@ -1,15 +1,18 @@
 /** `rsstat summary` */
 import {formatSummary, summarize} from '../../control/stat/summarize.js';
-import {takeSnapshot} from '../../control/stat/take-snapshot.js';
+import {filterOptions, filterValues, judgeLook, look, parseFilter} from '../../control/stat/select-connections.js';
 import {defineCommand} from '../../control/tool/tool.js';
 
 export const summaryCommand = defineCommand({
 	command: 'summary',
 	describe: 'Counts connections by transport, reason and program',
 	examples: [['$0 summary', 'is it on, and where not?']],
+	options: filterOptions,
+	values: filterValues,
 	json: '{version, time, processes, connections, promoted, transports: {NAME: count}, reasons: {CODE: count}, programs: {NAME: {connections, promoted}}, open: {sentBytes, receivedBytes, shmBytes, sentMessages, receivedMessages}, ended: the same and {connections, promoted}, sleeps, spins, dropped}; ended: of connections that ended in processes that still live',
-	run(_args, context) {
-		const snapshot = takeSnapshot(context.native);
+	run(args, context) {
+		const filter = parseFilter(args, context.native.reasons());
+		const snapshot = look(filter, context.native);
 		const summary = summarize(snapshot);
 		if (context.isJson) {
 			context.printJson({version: 1, time: snapshot.time, ...summary});
@@ -17,6 +20,6 @@ export const summaryCommand = defineCommand({
 			context.print(formatSummary(summary, context.native.reasons()));
 		}
 
-		return 0;
+		return judgeLook(filter, context.warn);
 	},
 });

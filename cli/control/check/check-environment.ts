@@ -66,7 +66,7 @@ async function tryOut({directory, native, signal, env}: EnvironmentSubject): Pro
 		});
 		const [connection] = connections;
 		if (!isDone || !connection) {
-			return finding(['toolkit', 'bad', 'conversation'], 'A program under the toolkit does not work here.', log.trim());
+			return finding(['toolkit', 'bad', 'conversation'], 'A program under the toolkit does not work here.', explainLog(log));
 		}
 
 		const reason = native.reasons().find(({code}) => code === connection.reason);
@@ -80,4 +80,9 @@ async function tryOut({directory, native, signal, env}: EnvironmentSubject): Pro
 
 		throw error;
 	}
+}
+
+/** Node's own words for what went wrong, without the trace. */
+function explainLog(log: string): string {
+	return /emfile|too many open files/i.test(log) ? 'Too few files may be open (ulimit -n): raise the limit.' : /^\w*Error: .*$/m.exec(log)?.[0] ?? log.trim();
 }

@@ -1,4 +1,4 @@
-/** Runs a server and a client in every mix of plain and preloaded ends, and compares what the client does. */
+/** Runs a server and a client in every mix of plain and preloaded ends, and compares what the client does, and how the server ends. */
 import {type Native} from '../../native.js';
 import {checkSetting} from '../check-setting.js';
 import {CliError} from '../cli-error.js';
@@ -14,6 +14,8 @@ import {Stage, type Ended} from './stage.js';
 export type Mix = {
 	readonly mode: Mode;
 	readonly status: number | string;
+	/** How the server ended when it was told to. */
+	readonly serverStatus: number | string;
 	readonly isSame: boolean;
 	readonly differences: readonly string[];
 	/** That were seen, and how many of them were promoted; why the others were not. */
@@ -76,7 +78,7 @@ type Run = {
 
 async function runMixes({server, client, ignore, open}: Run): Promise<Mix[]> {
 	const mixes: Mix[] = [];
-	let oracle: Ended | undefined;
+	let oracle: Result | undefined;
 	for (const mode of allMixes) {
 		// eslint-disable-next-line no-await-in-loop
 		const stage = await open(mode);
@@ -86,11 +88,13 @@ async function runMixes({server, client, ignore, open}: Run): Promise<Mix[]> {
 			// eslint-disable-next-line no-await-in-loop
 			const ended = await stage.run('client', {run: client});
 			stopIfAborted(stage);
-			const cleaned = {...ended, stdout: withoutIgnored(ended.stdout, ignore)};
-			oracle ??= cleaned;
 			// eslint-disable-next-line no-await-in-loop
 			await stage.stop();
-			mixes.push(describeMix(mode, cleaned, oracle, stage.connections()));
+			// eslint-disable-next-line no-await-in-loop
+			const [serverStatus = 'unknown'] = await stage.endings();
+			const result = {...ended, serverStatus, stdout: withoutIgnored(ended.stdout, ignore), stderr: withoutIgnored(ended.stderr, ignore)};
+			oracle ??= result;
+			mixes.push(describeMix(mode, result, oracle, stage.connections()));
 		} finally {
 			// eslint-disable-next-line no-await-in-loop
 			await stage.close();
@@ -115,18 +119,23 @@ function stopIfAborted({options: {signal}}: Stage): void {
 	}
 }
 
-function describeMix(mode: Mode, {status, stdout}: Ended, oracle: Ended, connections: readonly Connection[]): Mix {
+type Result = Ended & {readonly serverStatus: number | string};
+
+function describeMix(mode: Mode, result: Result, oracle: Result, connections: readonly Connection[]): Mix {
+	const {status, serverStatus} = result;
 	const differences = [
+		...(status === 'hangs' ? ['the client does not end'] : []),
 		...(status === oracle.status ? [] : [`exit code ${status} instead of ${oracle.status}`]),
-		...(stdout === oracle.stdout ? [] : [describeOutput(oracle.stdout, stdout)]),
+		...(serverStatus === oracle.serverStatus ? [] : [`the server ends with ${serverStatus} instead of ${oracle.serverStatus}`]),
+		...(['stdout', 'stderr'] as const).filter(name => result[name] !== oracle[name]).map(name => describeOutput(name, oracle[name], result[name])),
 	];
 	return {
-		mode, status, isSame: differences.length === 0, differences, ends: connections.length,
+		mode, status, serverStatus, isSame: differences.length === 0, differences, ends: connections.length,
 		promoted: connections.filter(({isPromoted}) => isPromoted).length, reasons: [...new Set(connections.map(({reason}) => reason))],
 	};
 }
 
-function describeOutput(expected: string, got: string): string {
+function describeOutput(name: 'stdout' | 'stderr', expected: string, got: string): string {
 	const lines = firstDifference(expected, got);
-	return `output ${lines.got} instead of ${lines.expected.replace(/^line \d+: /, '')}`;
+	return `${name === 'stdout' ? 'output' : 'standard error'} ${lines.got} instead of ${lines.expected.replace(/^line \d+: /, '')}`;
 }

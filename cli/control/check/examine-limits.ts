@@ -7,6 +7,8 @@ type Limit = {readonly name: string; readonly soft: number; readonly hard: numbe
 
 const mebibyte = 1024 ** 2;
 
+const usualFiles = 1024;
+
 /** The largest ring that the kernel's own buffers ask for. */
 const ringBytes = 16 * mebibyte;
 
@@ -22,14 +24,21 @@ export function examineLimits(root: Root, pid: number, hasRdma: boolean): EnvFin
 	const memory = limit('Max locked memory');
 	const size = limit('Max file size');
 	return [
-		files.soft < 1024
-			? finding(['limits', 'warning', 'nofile'], `${files.soft} open files (ulimit -n): fewer than the usual 1024; the library needs some for itself.`, `ulimit -n ${Math.min(files.hard, 65_536)}`)
+		files.soft < usualFiles
+			? finding(['limits', 'warning', 'nofile'], `${files.soft} open files (ulimit -n): fewer than the usual ${usualFiles}; the library needs some for itself.`, raise(files))
 			: finding(['limits', 'good', 'nofile'], `${show(files.soft)} open files (ulimit -n), at most ${show(files.hard)}`),
 		hasRdma && memory.soft < 64 * mebibyte
 			? finding(['limits', 'warning', 'memlock'], `${show(memory.soft / 1024)} KiB of locked memory (ulimit -l): RDMA devices need the memory of each connection locked.`, 'ulimit -l unlimited; or a line "* - memlock unlimited" in /etc/security/limits.conf')
 			: finding(['limits', 'good', 'memlock'], `${show(memory.soft / 1024)} KiB of locked memory (ulimit -l)${hasRdma ? '' : ': shared memory needs none'}`),
 		...(size.soft < ringBytes ? [finding(['limits', 'warning', 'fsize'], `Files may have ${show(size.soft)} bytes (ulimit -f): rings obey that too.`, 'ulimit -f unlimited; or lower ring_size')] : []),
 	];
+}
+
+/** Beyond the hard limit only root can go. */
+function raise({hard}: Limit): string {
+	return hard >= usualFiles
+		? `ulimit -n ${Math.min(hard, 65_536)}`
+		: 'As root: prlimit --pid $$ --nofile=65536:65536 in this shell; for good, a line "* - nofile 65536" in /etc/security/limits.conf, or LimitNOFILE=65536 in the unit of a service.';
 }
 
 function show(value: number): string {

@@ -1,6 +1,7 @@
 /** Files that tools of this package made and did not live to remove. */
-import {readdirSync, readFileSync, readlinkSync, statSync} from 'node:fs';
+import {existsSync, readdirSync, readFileSync, readlinkSync, statSync} from 'node:fs';
 import path from 'node:path';
+import {isTemporaryDirectory, isTemporaryFile, journalName} from '../config/temporary-names.js';
 
 type Search = {
 	readonly temporaryDirectory: string;
@@ -17,9 +18,10 @@ const ageMs = 60_000;
 export function findLeftovers(search: Search, root = '/proc'): string[] {
 	const {temporaryDirectory, configDirectory} = search;
 	const candidates = [
-		...list(temporaryDirectory, /^(?:rsrun|rscheck)-[\w-]{6,}$/),
-		...list(configDirectory, /^\.[\w.]+\.\d+$/),
-		...list(path.dirname(configDirectory), new RegExp(String.raw`^\.${escapePattern(path.basename(configDirectory))}\.\w{6}$`)),
+		...list(temporaryDirectory, name => /^(?:rsrun|rscheck)-[\w-]{6,}$/.test(name)),
+		// With a journal they are no leftovers: the next change puts them in their places.
+		...(existsSync(path.join(configDirectory, `.${journalName}`)) ? [] : list(configDirectory, isTemporaryFile)),
+		...list(path.dirname(configDirectory), name => isTemporaryDirectory(name, configDirectory)),
 	].filter(file => isOld(file, search));
 	if (candidates.length === 0) {
 		return [];
@@ -29,13 +31,9 @@ export function findLeftovers(search: Search, root = '/proc'): string[] {
 	return candidates.filter(file => !isMakerAlive(file, root) && !traces.some(trace => trace.includes(file)));
 }
 
-function escapePattern(text: string): string {
-	return text.replaceAll(/\W/g, String.raw`\$&`);
-}
-
-function list(directory: string, pattern: RegExp): string[] {
+function list(directory: string, fits: (name: string) => boolean): string[] {
 	try {
-		return readdirSync(directory).filter(name => pattern.test(name)).map(name => path.join(directory, name));
+		return readdirSync(directory).filter(name => fits(name)).map(name => path.join(directory, name));
 	} catch {
 		return [];
 	}
@@ -46,9 +44,9 @@ function isOld(file: string, {uid, now}: Search): boolean {
 	return status !== undefined && (uid === undefined || status.uid === uid) && now - status.mtimeMs > ageMs;
 }
 
-/** The names of rscheck's directories and of rsconfig's files say who made them. */
+/** The names of rscheck's directories say who made them. */
 function isMakerAlive(file: string, root: string): boolean {
-	const pid = /^(?:rscheck-(\d+)-\w+|\..*\.(\d+))$/.exec(path.basename(file))?.slice(1).find(Boolean);
+	const pid = /^rscheck-(\d+)-\w+$/.exec(path.basename(file))?.[1];
 	return pid !== undefined && statSync(`${root}/${pid}`, {throwIfNoEntry: false}) !== undefined;
 }
 

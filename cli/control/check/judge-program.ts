@@ -1,15 +1,16 @@
 /** Whether a program will be accelerated, run plain, or misbehave under the toolkit; found out without starting it. */
-import {readFileSync} from 'node:fs';
+import {existsSync, readFileSync} from 'node:fs';
+import {resolve} from 'node:path';
 import {type Call, type Native} from '../../native.js';
 import {findObstacle, type System} from '../find-obstacle.js';
-import {inspectProgram} from '../inspect-program.js';
+import {inspectProgram, type Program} from '../inspect-program.js';
 import {fromRaw, toRaw, type Raw} from '../raw.js';
 import {findLoadedFiles, isLibc, type LoadedFile} from './find-libraries.js';
 
-export type Verdict = 'accelerates' | 'plain' | 'misbehaves';
+export type Verdict = 'accelerates' | 'plain' | 'unknown' | 'misbehaves' | 'cannot-start';
 
-/** 0, 1, 2: the exit codes of `rscheck app`. */
-export const verdicts: readonly Verdict[] = ['accelerates', 'plain', 'misbehaves'];
+/** From the best to the worst. */
+const severity: readonly Verdict[] = ['accelerates', 'plain', 'unknown', 'misbehaves', 'cannot-start'];
 
 type Finding = {
 	/** Kebab-case, stable. */
@@ -57,10 +58,11 @@ export function judgeProgram(path: Raw, system: System, native: Native): Judgeme
 	const obstacle = findObstacle(path, system);
 	const interpreters = followScripts(path, system);
 	const last = toRaw(interpreters.at(-1) ?? fromRaw(path));
-	const elf = inspectProgram(last)?.elf;
-	const files = findLoadedFiles(fromRaw(last));
+	const program = inspectProgram(last);
+	const {files, missing} = findLoadedFiles(fromRaw(last));
 	const calls = sortCalls(files, native.calls());
 	const findings = [
+		...findStartFaults(fromRaw(last), program, missing),
 		...(obstacle
 			? [{
 				code: obstacle.code, verdict: 'plain' as const, text: `${obstacle.path} ${obstacle.description}.`, remedy: obstacleRemedy(obstacle.code),
@@ -68,25 +70,31 @@ export function judgeProgram(path: Raw, system: System, native: Native): Judgeme
 			: []),
 		...findFindings(files, calls),
 	];
+	// Nothing of ours gets into a program that the library is not preloaded into.
+	const counted = obstacle ? findings.filter(({verdict}) => verdict === 'plain' || verdict === 'cannot-start') : findings;
 	return {
-		program: fromRaw(path), interpreters,
-		// Nothing of ours gets into a program that the library is not preloaded into.
-		verdict: obstacle ? 'plain' : worst(findings),
-		linkage: elf === undefined ? 'unknown' : (elf.interpreter === undefined ? 'static' : 'dynamic'),
+		program: fromRaw(path), interpreters, verdict: worst(counted),
+		linkage: program?.elf === undefined ? 'unknown' : (program.elf.interpreter === undefined ? 'static' : 'dynamic'),
 		libraries: files.slice(1).map(({file}) => file),
 		calls, findings,
 	};
 }
 
 function worst(findings: readonly Finding[]): Verdict {
-	return verdicts[Math.max(0, ...findings.map(({verdict}) => verdict === undefined ? 0 : verdicts.indexOf(verdict)))] ?? 'accelerates';
+	return severity[Math.max(0, ...findings.map(({verdict}) => verdict === undefined ? 0 : severity.indexOf(verdict)))] ?? 'accelerates';
 }
 
+/** The kernel follows five scripts. */
+const scriptsMax = 5;
+
+/** Ends where a script comes again, or where the kernel would give up. */
 function followScripts(path: Raw, system: System): string[] {
 	const chain: string[] = [];
-	for (let file: Raw | undefined = path; file !== undefined && chain.length < 5;) {
+	const seen = new Set<string>();
+	for (let file: Raw | undefined = path; file !== undefined && chain.length <= scriptsMax && !seen.has(resolve(fromRaw(file)));) {
+		seen.add(resolve(fromRaw(file)));
 		const found = inspectProgram(file);
-		const next: Raw | undefined = found && !found.elf ? (found.shebang?.viaEnv === undefined ? found.shebang?.path ?? toRaw('/bin/sh') : system.lookUp(found.shebang.viaEnv)) : undefined;
+		const next: Raw | undefined = found?.isReadable && !found.elf && !found.isBroken ? (found.shebang?.viaEnv === undefined ? found.shebang?.path ?? toRaw('/bin/sh') : system.lookUp(found.shebang.viaEnv)) : undefined;
 		if (next !== undefined) {
 			chain.push(fromRaw(next));
 		}
@@ -95,6 +103,32 @@ function followScripts(path: Raw, system: System): string[] {
 	}
 
 	return chain;
+}
+
+/** Why what runs in the end would not start, toolkit or no toolkit; or that it cannot be told. */
+function findStartFaults(file: string, program: Program | undefined, missing: readonly string[]): Finding[] {
+	const fault = (code: string, text: string, remedy: string): Finding[] => [{code, verdict: 'cannot-start', text, remedy}];
+	if (program && !program.isReadable) {
+		return [{code: 'unreadable', verdict: 'unknown', text: `${file} may be executed but not read: what it is cannot be told.`, remedy: 'Ask as root, or as a user who may read it.'}];
+	}
+
+	if (program?.isBroken) {
+		return fault('broken', `${file} is no whole program: it is cut short, or an object file.`, 'Build or install it again.');
+	}
+
+	if (program && !program.elf) {
+		return fault('script-loop', `${file} is a script once more: scripts that name each other as interpreter end nowhere, and the kernel follows ${scriptsMax}.`, 'Name a program in the first line.');
+	}
+
+	const interpreter = program?.elf?.interpreter;
+	if (interpreter !== undefined && !existsSync(interpreter)) {
+		return fault('linker-missing', `${file} asks for the dynamic linker ${interpreter}, which does not exist.`, 'Install the C library that it was built for, or use a build for this system.');
+	}
+
+	// Linkers of other systems look elsewhere.
+	return missing.length > 0 && interpreter?.startsWith('/lib')
+		? fault('library-missing', `${missing.join(', ')} cannot be found.`, 'Install what brings it, or say in LD_LIBRARY_PATH where it is.')
+		: [];
 }
 
 function sortCalls(files: readonly LoadedFile[], table: readonly Call[]): Judgement['calls'] {
@@ -119,7 +153,12 @@ function findFindings(files: readonly LoadedFile[], calls: Judgement['calls']): 
 		}
 	};
 
-	const interposers = files.slice(1).filter(({file, imports}) => !isLibc(file) && interposed.filter(name => imports.exported.has(name)).length >= 2);
+	const [program, ...libraries] = files;
+	const own = interposed.filter(name => program?.imports.exported.has(name));
+	add(own.length > 0, {
+		code: 'own-calls', verdict: 'misbehaves', text: `It brings ${own.join(', ')} itself, in place of the C library's and of ours: what goes through ${own.length === 1 ? 'it' : 'them'} is not seen.`, remedy: 'Rename its own functions, or do not export them (-rdynamic); or run it without rsrun.',
+	});
+	const interposers = libraries.filter(({file, imports}) => !isLibc(file) && interposed.filter(name => imports.exported.has(name)).length >= 2);
 	add(interposers.length > 0, {
 		code: 'interposer', verdict: 'misbehaves', text: `${interposers.map(({file}) => file).join(', ')} stands in for the C library's calls too: the two would not see what the other does.`, remedy: 'Use a build without it (sanitizers, proxifiers, other accelerators), or run it without rsrun.',
 	});
@@ -135,8 +174,10 @@ function findFindings(files: readonly LoadedFile[], calls: Judgement['calls']): 
 	add(asks(/^seccomp_/) || files.some(loaded => callsItself(loaded, 'prctl', ['SECCOMP', 'seccomp'])), {
 		code: 'seccomp', verdict: undefined, text: 'It can put itself behind a system-call filter: from then on nothing more is promoted.', remedy: 'Switch its sandbox off if its connections are to be promoted.',
 	});
-	add(files.length > 0 && calls.mapped.every(name => !beginnings.has(name)), {
-		code: 'no-sockets', verdict: undefined, text: 'Neither it nor its libraries make connections, unless something that is loaded later does.', remedy: remedies.none,
+	const isLoader = asks(/^(?:dlm?open|exec(?:v|ve|vp|vpe|l|lp|le|veat)|f?execve|posix_spawnp?|system|popen)$/);
+	add(files.length > 0 && own.length === 0 && calls.mapped.every(name => !beginnings.has(name)), {
+		code: 'no-sockets', verdict: isLoader ? 'unknown' : 'plain',
+		text: `Neither it nor its libraries make connections${isLoader ? '; what it loads or starts while it runs may' : ''}.`, remedy: isLoader ? 'Ask about what it loads or starts.' : remedies.none,
 	});
 	return findings;
 }
@@ -157,6 +198,7 @@ function obstacleRemedy(code: string): string {
 		capabilities: 'Remove the capabilities (setcap -r), or start it as root.',
 		go: 'None: Go programs do not use the C library for their sockets.',
 		musl: 'Use a build for the GNU C library.',
+		libc: 'Use a build for the GNU C library.',
 		static: 'Use a dynamically linked build.',
 	}[code] ?? remedies.install;
 }

@@ -5,6 +5,7 @@ import {fileURLToPath} from 'node:url';
 import {Ajv, type ErrorObject, type ValidateFunction} from 'ajv';
 import {CliError} from '../cli-error.js';
 import {findNearest} from '../find-nearest.js';
+import {readText} from '../read-text.js';
 
 export type Command = {
 	readonly run: readonly string[];
@@ -68,7 +69,7 @@ export function readManifest(file: string): Manifest {
 
 	let text: string;
 	try {
-		text = readFileSync(file, 'utf8');
+		text = readText(file);
 	} catch (error) {
 		return fail(error instanceof Error ? error.message : String(error), 'Check the path. rscheck matrix --list names our own manifests.');
 	}

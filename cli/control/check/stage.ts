@@ -146,6 +146,11 @@ export class Stage {
 		return this.#children.filter((_, index) => !stopped[index]).map(({command}) => command[0] ?? '');
 	}
 
+	/** How the programs ended, in the order in which they were started; after stop(). */
+	async endings(): Promise<Array<number | string>> {
+		return Promise.all(this.#children.map(async ({ended}) => ended));
+	}
+
 	async close(): Promise<void> {
 		await this.stop();
 		await rm(this.directory, {recursive: true, force: true});

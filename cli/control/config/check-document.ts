@@ -12,28 +12,35 @@ import {buildSchemas, type ConfigurationJson, type ProfileJson, type SchemaName}
 type Checked<Value> = {readonly value: Value} | {readonly faults: readonly Fault[]};
 type Source = {readonly text: string; readonly file: string};
 
-export function checkConfiguration(value: unknown, source: Source, native: Native): Checked<ConfigurationJson> {
-	return check<ConfigurationJson>(value, 'config.schema.json', source, native);
+/** Further faults of what may not fit the schema: `isSound` says whether what stands at a path does. */
+export type FindMore = (value: unknown, isSound: (path: string) => boolean) => readonly Fault[];
+
+export function checkConfiguration(value: unknown, source: Source, native: Native, more?: FindMore): Checked<ConfigurationJson> {
+	return check<ConfigurationJson>(value, 'config.schema.json', source, {native, more});
 }
 
 /** A list, or a document that has one. */
-export function checkRules(value: unknown, source: Source, native: Native): Checked<readonly RuleJson[] | {readonly rules: readonly RuleJson[]}> {
-	return check<readonly RuleJson[] | {readonly rules: readonly RuleJson[]}>(value, 'rules.schema.json', source, native);
+export function checkRules(value: unknown, source: Source, native: Native, more?: FindMore): Checked<readonly RuleJson[] | {readonly rules: readonly RuleJson[]}> {
+	return check<readonly RuleJson[] | {readonly rules: readonly RuleJson[]}>(value, 'rules.schema.json', source, {native, more});
 }
 
 export function checkProfile(value: unknown, source: Source, native: Native): Checked<ProfileJson> {
-	return check<ProfileJson>(value, 'profile.schema.json', source, native);
+	return check<ProfileJson>(value, 'profile.schema.json', source, {native});
 }
 
-function check<Value>(value: unknown, name: SchemaName, {text: source, file}: Source, native: Native): Checked<Value> {
+function check<Value>(value: unknown, name: SchemaName, source: Source, {native, more}: {readonly native: Native; readonly more?: FindMore | undefined}): Checked<Value> {
 	const validate = compile(name, native);
-	if (!validate(value)) {
-		return {faults: (validate.errors ?? []).map(error => describe(error, source, file, native.options()))};
-	}
-
-	const sound = value as Value & {readonly settings?: ProfileJson['settings']};
-	const faults = checkValues(sound.settings ?? {}, source, file, native);
-	return faults.length === 0 ? {value: sound} : {faults};
+	validate(value);
+	// That one of three is missing is told once.
+	const errors = (validate.errors ?? []).filter(({schemaPath}) => !schemaPath.includes('/oneOf/'));
+	const isSound = (path: string): boolean => !errors.some(({instancePath}) => instancePath === path || instancePath.startsWith(`${path}/`));
+	const {settings} = (value ?? {}) as {readonly settings?: unknown};
+	const faults = [
+		...errors.map(error => describe(error, source.text, source.file, native.options())),
+		...checkValues(Object.entries(typeof settings === 'object' ? settings ?? {} : {}).filter(([key]) => isSound(`/settings/${key}`)), source, native),
+		...more?.(value, isSound) ?? [],
+	];
+	return faults.length === 0 ? {value: value as Value} : {faults: faults.toSorted((one, other) => (one.line ?? 0) - (other.line ?? 0))};
 }
 
 /** Compiling takes longer than all the rest. */
@@ -46,14 +53,15 @@ function compile(name: SchemaName, native: Native): ValidateFunction {
 }
 
 /** Of values with a unit the schema does not know the range. */
-function checkValues(settings: ProfileJson['settings'], source: string, file: string, native: Native): Fault[] {
-	return Object.entries(settings).flatMap(([name, value]) => {
+function checkValues(settings: ReadonlyArray<readonly [string, unknown]>, {text, file}: Source, native: Native): Fault[] {
+	const known = new Set(native.options().map(({name}) => name));
+	return settings.filter(([name]) => known.has(name)).flatMap(([name, value]) => {
 		try {
 			parseValue(findOption(name, native), String(value), native);
 			return [];
 		} catch (error) {
 			if (error instanceof CliError) {
-				return [{file, line: lineOfPath(source, `/settings/${name}`), message: error.message, remedy: error.remedy}];
+				return [{file, line: lineOfPath(text, `/settings/${name}`), message: error.message, remedy: error.remedy}];
 			}
 
 			throw error;
@@ -61,10 +69,56 @@ function checkValues(settings: ProfileJson['settings'], source: string, file: st
 	});
 }
 
+/** `rule 2: peer` of `/rules/1/peer`. */
+function placeOf(instancePath: string): string {
+	const words = instancePath.slice(1).replace(/^(?:rules\/)?(\d+)/, (_, index: string) => `rule ${Number(index) + 1}`).replace(/^preload\/(\d+)/, (_, index: string) => `preload entry ${Number(index) + 1}`).split('/');
+	return instancePath === '' ? 'the document' : words.join(': ');
+}
+
+const types: Readonly<Record<string, string>> = {object: 'an object', array: 'a list', string: 'text', integer: 'a whole number', number: 'a number', boolean: 'true or false'};
+
+/** What would be right, in words; what the schema says of the place is better than its patterns. */
+function explain({keyword, params, message = 'is not right', parentSchema}: ErrorObject): string {
+	const description = (parentSchema as {readonly description?: string} | undefined)?.description;
+	switch (keyword) {
+		case 'enum': {
+			return `It is one of ${(params['allowedValues'] as string[]).join(', ')}.`;
+		}
+
+		case 'const': {
+			return `It is ${JSON.stringify(params['allowedValue'])}.`;
+		}
+
+		case 'oneOf': {
+			return 'It has exactly one of use, set and profile.';
+		}
+
+		case 'required': {
+			return `It needs ${JSON.stringify(params['missingProperty'])}.`;
+		}
+
+		case 'minProperties': {
+			return 'It names at least one.';
+		}
+
+		case 'type': {
+			return `It is ${[params['type'] as string | string[]].flat().flatMap(type => type.split(',')).map(type => types[type] ?? type).join(' or ')}.${description === undefined ? '' : ` ${description}`}`;
+		}
+
+		case 'pattern': {
+			return description ?? 'It is text without spaces, # and control characters.';
+		}
+
+		default: {
+			return `It ${message}.`;
+		}
+	}
+}
+
 function describe(error: ErrorObject, source: string, file: string, options: readonly Option[]): Fault {
-	const {instancePath, params, keyword} = error;
+	const {instancePath, params} = error;
 	const extra = params['additionalProperty'] as string | undefined;
-	const place = instancePath === '' ? 'the document' : instancePath.slice(1).replaceAll('/', ', ');
+	const place = placeOf(instancePath);
 	const line = lineOfPath(source, instancePath, extra);
 	if (extra !== undefined) {
 		const known = Object.keys((error.parentSchema?.['properties'] ?? {}) as Record<string, unknown>);
@@ -77,7 +131,5 @@ function describe(error: ErrorObject, source: string, file: string, options: rea
 		return {file, line, message: `${option.name} cannot have this value`, remedy: `It is ${describeAllowed(option)}.`};
 	}
 
-	const allowed = params['allowedValues'] as string[] | undefined;
-	const rest = allowed === undefined ? (keyword === 'oneOf' ? 'has exactly one of use, set and profile' : error.message ?? 'is not right') : `is one of ${allowed.join(', ')}`;
-	return {file, line, message: `${place} is not as the schema has it`, remedy: `It ${rest}.`};
+	return {file, line, message: `${place} is not as the schema has it`, remedy: explain(error)};
 }

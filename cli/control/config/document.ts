@@ -1,16 +1,18 @@
 /** A whole configuration as one JSON document, to and from a directory. */
-import {readFileSync} from 'node:fs';
 import {type Native} from '../../native.js';
-import {CliError, errorCode} from '../cli-error.js';
+import {readText} from '../read-text.js';
 import {ruleToJson} from '../rules/format-rule.js';
-import {compileRules, parseRuleList, parseRulesText} from '../rules/parse-rules.js';
+import {compileRules, faultsOfList, parseRuleList, parseRulesText} from '../rules/parse-rules.js';
 import {profilePairs, readProfile} from '../profiles/profiles.js';
 import {checkConfiguration} from './check-document.js';
 import {refuse} from './choose-directory.js';
+import {type Fault} from './fault.js';
 import {lineOfPath} from './line-of-path.js';
 import {parseJson} from './parse-json.js';
 import {findOption, parseValue} from './parse-value.js';
-import {formatPreloadConfig, parsePreloadConfig} from './preload-config.js';
+import {
+	formatPreloadConfig, parsePreloadConfig, readPreloadEntries, type PreloadEntry,
+} from './preload-config.js';
 import {otherFiles, type Directory} from './read-directory.js';
 import {type ConfigurationJson} from './schema.js';
 import {type Changes} from './write-directory.js';
@@ -25,7 +27,7 @@ export function exportDirectory(directory: Directory, native: Native): ReturnTyp
 
 export function directoryToDocument({path, values, rules, preload}: Directory, native: Native): ConfigurationJson & {readonly $schema: string} {
 	const parsedRules = rules === undefined ? undefined : parseRulesText(rules, `${path}/${otherFiles.rules}`, native).rules;
-	const entries = preload === undefined ? undefined : parsePreloadConfig(preload, `${path}/${otherFiles.preload}`).entries;
+	const entries = readPreloadEntries(preload);
 	return {
 		$schema: schemaName, version: 1,
 		settings: Object.fromEntries([...values].map(([name, value]) => [name, findOption(name, native).values === '' ? Number(value) : value])),
@@ -36,24 +38,34 @@ export function directoryToDocument({path, values, rules, preload}: Directory, n
 
 /** Reads and checks `file` (`-`: standard input); throws a CliError with every fault. */
 export function readDocument(file: string, native: Native): ConfigurationJson {
-	return parseDocument(readInput(file), file, native);
+	return parseDocument(readText(file), file, native);
 }
 
 /** The same of text; `file` is what faults name. */
 export function parseDocument(text: string, file: string, native: Native): ConfigurationJson {
 	const parsed = parseJson(text, file);
-	const checked = 'fault' in parsed ? {faults: [parsed.fault]} : checkConfiguration(parsed.value, {text, file}, native);
+	const checked = 'fault' in parsed
+		? {faults: [parsed.fault]}
+		: checkConfiguration(parsed.value, {text, file}, native, (value, isSound) => {
+			const {rules, preload} = (value ?? {}) as {readonly rules?: unknown; readonly preload?: unknown};
+			return [...faultsOfList(rules, {text, file, path: '/rules', isSound}, native), ...preloadFaults(preload, {text, file, isSound})];
+		});
 	if ('faults' in checked) {
 		refuse(checked.faults, remedy);
 		return {version: 1};
 	}
 
+	// What only the whole list shows: too many rules.
 	refuse(parseRuleList(checked.value.rules ?? [], {file, text, path: '/rules'}, native).faults, remedy);
-	refuse((checked.value.preload ?? []).flatMap((entry, index) => {
-		const line = lineOfPath(text, `/preload/${index}`);
-		return parsePreloadConfig(formatPreloadConfig([entry]), file).faults.map(fault => ({...fault, line}));
-	}), remedy);
 	return checked.value;
+}
+
+function preloadFaults(preload: unknown, {text, file, isSound}: {readonly text: string; readonly file: string; readonly isSound: (path: string) => boolean}): Fault[] {
+	return Array.isArray(preload)
+		? preload.flatMap((entry: unknown, index) => isSound(`/preload/${index}`)
+			? parsePreloadConfig(formatPreloadConfig([entry as PreloadEntry]), file).faults.map(fault => ({...fault, line: lineOfPath(text, `/preload/${index}`)}))
+			: [])
+		: [];
 }
 
 const remedy = 'Nothing was changed. config/config.schema.json says what a configuration is.';
@@ -70,15 +82,4 @@ export function documentToChanges({settings = {}, rules, preload}: Configuration
 	changes.set(otherFiles.preload, preload && formatPreloadConfig(preload));
 	changes.set(otherFiles.profile, undefined);
 	return changes;
-}
-
-/** `latin1`: one character a byte. */
-export function readInput(file: string, encoding: 'utf8' | 'latin1' = 'utf8'): string {
-	try {
-		return readFileSync(file === '-' ? 0 : file, encoding);
-	} catch (error) {
-		throw new CliError(`${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`, {
-			code: errorCode(error) === 'ENOENT' ? 'not-found' : 'read-failed', cause: error, remedy: 'Check the path, and that you may read it.',
-		});
-	}
 }

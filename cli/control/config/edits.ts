@@ -59,7 +59,12 @@ export function editRules(directory: Directory, given: Rules | undefined, native
 
 /** Of entries that are checked. */
 export function editPreload(directory: Directory, entries: readonly PreloadEntry[] | undefined): Edit {
-	return {directory: directory.path, changes: new Map([[otherFiles.preload, entries && formatPreloadConfig(entries)]]), before: withFaulty(directory, [otherFiles.preload])};
+	return editPreloadText(directory, entries && formatPreloadConfig(entries));
+}
+
+/** Of text that is checked, with its comments. */
+export function editPreloadText(directory: Directory, text: string | undefined): Edit {
+	return {directory: directory.path, changes: new Map([[otherFiles.preload, text]]), before: withFaulty(directory, [otherFiles.preload])};
 }
 
 /** Files of `names` that cannot be read are files too. */

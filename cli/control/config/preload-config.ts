@@ -21,26 +21,38 @@ const words = {
 const lineLengthMax = 118;
 const programLengthMax = 63;
 
-type Parsed = {readonly entries: readonly PreloadEntry[]; readonly faults: readonly Fault[]};
+/** By kind, without prefixes; `*` is any. */
+export const preloadWords = {domain: words.domain.names, type: words.type.names, protocol: words.protocol.names} as const;
+
+type Parsed = {
+	/** With the numbers of their lines. */
+	readonly entries: ReadonlyArray<PreloadEntry & {readonly line: number}>;
+	readonly faults: readonly Fault[];
+};
 
 /** rdma-core drops in silence what it does not understand; here it is a fault with its line. */
 export function parsePreloadConfig(text: string, file: string): Parsed {
-	const entries: PreloadEntry[] = [];
+	const entries: Array<PreloadEntry & {readonly line: number}> = [];
 	const faults: Fault[] = [];
 	for (const [index, line] of text.split('\n').entries()) {
 		if (line.startsWith('#') || line.trim() === '') {
 			continue;
 		}
 
-		const parsed = parseLine(line);
+		const parsed = parsePreloadLine(line);
 		if ('message' in parsed) {
 			faults.push({file, line: index + 1, ...parsed});
 		} else {
-			entries.push(parsed);
+			entries.push({...parsed, line: index + 1});
 		}
 	}
 
 	return {entries, faults};
+}
+
+/** Undefined: there is no such file. Lines with faults are left out. */
+export function readPreloadEntries(text: string | undefined): readonly PreloadEntry[] | undefined {
+	return text === undefined ? undefined : parsePreloadConfig(text, '').entries.map(({line: _line, ...entry}) => entry);
 }
 
 export function formatPreloadConfig(entries: readonly PreloadEntry[]): string {
@@ -49,7 +61,8 @@ export function formatPreloadConfig(entries: readonly PreloadEntry[]): string {
 
 type Complaint = {readonly message: string; readonly remedy: string};
 
-function parseLine(line: string): PreloadEntry | Complaint {
+/** One line that is no comment. */
+export function parsePreloadLine(line: string): PreloadEntry | Complaint {
 	const parts = line.trim().split(/\s+/);
 	const [program = '', domain = '', type = '', protocol = ''] = parts;
 	if (line.length > lineLengthMax) {

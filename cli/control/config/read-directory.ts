@@ -1,6 +1,6 @@
 /** What stands in a directory of settings. */
 import {
-	closeSync, constants, fstatSync, openSync, readdirSync, readSync,
+	closeSync, constants, fstatSync, openSync, readdirSync, readSync, statSync,
 } from 'node:fs';
 import {Buffer} from 'node:buffer';
 import path from 'node:path';
@@ -12,6 +12,7 @@ import {parseRulesText} from '../rules/parse-rules.js';
 import {type Fault} from './fault.js';
 import {describeAllowed, parseValue} from './parse-value.js';
 import {parsePreloadConfig} from './preload-config.js';
+import {journalName} from './temporary-names.js';
 
 export const defaultDirectory = '/etc/rdma/rsocket';
 
@@ -68,6 +69,7 @@ export function readDirectory(directory: string, native: Native): Directory {
 		}
 	}
 
+	noteUnfinished(directory, faults);
 	const read = (name: string) => names?.includes(name) ? readText(path.join(directory, name), faults) : undefined;
 	const rules = read(otherFiles.rules);
 	const preload = read(otherFiles.preload);
@@ -96,6 +98,17 @@ function listNames(directory: string): string[] | undefined {
 		throw new CliError(`${directory} cannot be read: ${error instanceof Error ? error.message : String(error)}`, {
 			code: 'config-dir', cause: error, remedy: 'Give a readable directory with --dir.',
 		});
+	}
+}
+
+/** Not of a change that is just being made. */
+const changeMs = 5000;
+
+function noteUnfinished(directory: string, faults: Fault[]): void {
+	const file = path.join(directory, `.${journalName}`);
+	const status = statSync(file, {throwIfNoEntry: false});
+	if (status && Date.now() - status.mtimeMs > changeMs) {
+		faults.push({file, message: 'a change of several files was not carried out to its end', remedy: 'The next change finishes it: repeat it, or set anything.'});
 	}
 }
 

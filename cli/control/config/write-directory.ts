@@ -2,13 +2,14 @@
 import {Buffer} from 'node:buffer';
 import {
 	chmodSync, chownSync, closeSync, cpSync, existsSync, fchmodSync, fstatSync, fsyncSync, linkSync, lstatSync, mkdirSync, mkdtempSync, openSync, readdirSync,
-	realpathSync, renameSync, rmSync, statSync, unlinkSync, writeSync,
+	readFileSync, realpathSync, renameSync, rmSync, statSync, unlinkSync, writeSync,
 } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
 import {type Native} from '../../native.js';
 import {CliError, errorCode} from '../cli-error.js';
 import {toRaw} from '../raw.js';
+import {isTemporaryDirectory, isTemporaryFile, journalName, temporaryDirectory, temporaryFile} from './temporary-names.js';
 
 /** File names and their new content, of one character a byte; undefined: removed. */
 export type Changes = ReadonlyMap<string, string | undefined>;
@@ -18,12 +19,13 @@ export function writeDirectory(directory: string, changes: Changes, native: Nati
 		const target = makeDirectory(directory);
 		const lock = takeLock(target, timeoutMs, native);
 		try {
+			finishChange(target);
 			removeLeftovers(target);
 			const [first, ...others] = changes;
 			if (first && others.length === 0) {
 				changeOne(target, first[0], first[1]);
 			} else if (first) {
-				changeMany(target, changes, native);
+				changeSeveral(target, changes, native);
 			}
 		} finally {
 			closeSync(lock);
@@ -58,22 +60,21 @@ function takeLock(directory: string, timeoutMs: number, native: Native): number 
 
 /** Whoever has the lock finds only those of the dead. */
 function removeLeftovers(directory: string): void {
-	const base = path.basename(directory);
-	for (const [parent, pattern] of [[directory, leftoverFile], [path.dirname(directory), leftoverDirectory]] as const) {
-		for (const name of listNames(parent).filter(candidate => pattern.exec(candidate) && (parent === directory || candidate.startsWith(`.${base}.rsconfig-`)))) {
-			try {
-				if (lstatSync(path.join(parent, name)).uid === process.getuid?.()) {
-					rmSync(path.join(parent, name), {recursive: true, force: true});
-				}
-			} catch {
-				// It does no harm.
+	const parent = path.dirname(directory);
+	const files = [
+		...listNames(directory).filter(name => isTemporaryFile(name)).map(name => path.join(directory, name)),
+		...listNames(parent).filter(name => isTemporaryDirectory(name, directory)).map(name => path.join(parent, name)),
+	];
+	for (const file of files) {
+		try {
+			if (lstatSync(file).uid === process.getuid?.()) {
+				rmSync(file, {recursive: true, force: true});
 			}
+		} catch {
+			// It does no harm.
 		}
 	}
 }
-
-const leftoverFile = /^\.\w+\.rsconfig$/;
-const leftoverDirectory = /\.rsconfig-\w{6}$/;
 
 /** A directory above may be closed to us. */
 function listNames(directory: string): string[] {
@@ -111,7 +112,7 @@ function changeOne(directory: string, name: string, content: string | undefined)
 	if (content === undefined) {
 		rmSync(path.join(directory, name), {force: true});
 	} else {
-		const temporary = path.join(directory, `.${name}.rsconfig`);
+		const temporary = path.join(directory, temporaryFile(name));
 		try {
 			writeFile(temporary, content);
 			renameSync(temporary, path.join(directory, name));
@@ -123,10 +124,82 @@ function changeOne(directory: string, name: string, content: string | undefined)
 	sync(directory);
 }
 
+/** What a mount point, a parent that is closed to us, or files that may not be linked answer. */
+const needsOtherWay = new Set(['EACCES', 'EPERM', 'EROFS', 'EBUSY', 'EXDEV', 'EINVAL', 'ENOSYS']);
+
+function changeSeveral(directory: string, changes: Changes, native: Native): void {
+	try {
+		changeMany(directory, changes, native);
+	} catch (error) {
+		if (!needsOtherWay.has(errorCode(error) ?? '')) {
+			throw error;
+		}
+
+		changeInPlace(directory, changes);
+	}
+}
+
+/**
+ * One file after the other, where the directory itself cannot be exchanged. First all new files are written beside the old ones, then a
+ * journal says what is to be done, then it is done; the journal goes last. Who dies before the journal has changed nothing; what was not
+ * done after it is done by the next change, whatever that is, and until then told as a fault.
+ */
+function changeInPlace(directory: string, changes: Changes): void {
+	const names = [...changes.keys()];
+	const put = names.filter(name => changes.get(name) !== undefined);
+	const journal: Journal = {put, remove: names.filter(name => !put.includes(name))};
+	const temporaries = [...put, journalName].map(name => path.join(directory, temporaryFile(name)));
+	try {
+		for (const name of put) {
+			writeFile(path.join(directory, temporaryFile(name)), changes.get(name) ?? '');
+		}
+
+		const file = path.join(directory, temporaryFile(journalName));
+		writeFile(file, JSON.stringify(journal));
+		sync(directory);
+		renameSync(file, path.join(directory, `.${journalName}`));
+		sync(directory);
+	} catch (error) {
+		for (const file of temporaries) {
+			rmSync(file, {force: true});
+		}
+
+		throw error;
+	}
+
+	finishChange(directory);
+}
+
+type Journal = {readonly put: readonly string[]; readonly remove: readonly string[]};
+
+/** Does what is left of a journal, if there is one; each step may have been done already. */
+function finishChange(directory: string): void {
+	const file = path.join(directory, `.${journalName}`);
+	if (!existsSync(file)) {
+		return;
+	}
+
+	const {put, remove} = JSON.parse(readFileSync(file, 'utf8')) as Journal;
+	for (const name of put) {
+		const temporary = path.join(directory, temporaryFile(path.basename(name)));
+		if (existsSync(temporary)) {
+			renameSync(temporary, path.join(directory, path.basename(name)));
+		}
+	}
+
+	for (const name of remove) {
+		rmSync(path.join(directory, path.basename(name)), {force: true});
+	}
+
+	sync(directory);
+	rmSync(file);
+	sync(directory);
+}
+
 /** A directory with the new files and links to the others takes the place of the old one, at once. */
 function changeMany(directory: string, changes: Changes, native: Native): void {
 	const parent = path.dirname(directory);
-	const fresh = mkdtempSync(path.join(parent, `.${path.basename(directory)}.rsconfig-`));
+	const fresh = mkdtempSync(path.join(parent, temporaryDirectory(directory)));
 	try {
 		const {mode, uid, gid} = statSync(directory);
 		for (const name of readdirSync(directory)) {
@@ -195,6 +268,6 @@ function explain(directory: string, error: unknown): CliError {
 		cause: error,
 		remedy: isForbidden
 			? 'Nothing was changed. Use sudo; or keep your own directory: --dir ~/.config/rsocket here, and rsrun --config-dir ~/.config/rsocket.'
-			: (code === 'ENOENT' ? 'Nothing was changed. No directory can be made there: give another one with --dir.' : 'Nothing was changed. Several settings at once need a directory whose parent can be written, and which is no mount point.'),
+			: (code === 'ENOENT' ? 'Nothing was changed. No directory can be made there: give another one with --dir.' : 'Nothing was changed. Make room, or give another directory with --dir.'),
 	});
 }

@@ -12,7 +12,7 @@ import {type Setting} from '../config/effective.js';
 import {explainSetting, type ExplainedSetting} from '../config/explain-setting.js';
 import {type Fault} from '../config/fault.js';
 import {type FileChange} from '../config/compare-directories.js';
-import {parsePreloadConfig, type PreloadEntry} from '../config/preload-config.js';
+import {readPreloadEntries, type PreloadEntry} from '../config/preload-config.js';
 import {type ConfigurationJson} from '../config/schema.js';
 import {watchConfiguration} from '../config/watch-configuration.js';
 import {listProfiles, readProfile, type Profile} from '../profiles/profiles.js';
@@ -116,8 +116,7 @@ export const config = {
 	preloadConfig: {
 		/** Undefined: there is no such file. Lines with faults are left out: `validate` has them. */
 		read(options: ConfigOptions = {}): readonly PreloadEntry[] | undefined {
-			const {preload} = readOf(options);
-			return preload === undefined ? undefined : parsePreloadConfig(preload, 'preload_config').entries;
+			return readPreloadEntries(readOf(options).preload);
 		},
 
 		/** Undefined: the file is removed. */

@@ -27,6 +27,8 @@ export type ToolkitOptions = {
 	readonly rules?: string;
 	/** Instead of /etc/rdma/rsocket. */
 	readonly configDirectory?: string;
+	/** Each process keeps its last events in `FILE.PID`, for `stats.trace`; `%p` in the name is the pid. */
+	readonly trace?: string;
 };
 
 /** `Options`: those of execa, which make the types of its result. */
@@ -51,7 +53,7 @@ await redis;
 */
 // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- no options
 export function run<Options extends ExecaOptions & ToolkitOptions = {}>(file: string, args: readonly string[] = [], options?: Options): RunSubprocess<Options> {
-	const {profile, settings = {}, transport, rules, configDirectory, ...rest}: ExecaOptions & ToolkitOptions = options ?? {};
+	const {profile, settings = {}, transport, rules, configDirectory, trace, ...rest}: ExecaOptions & ToolkitOptions = options ?? {};
 	const native = loadNative();
 	const pairs = [
 		...(profile === undefined ? [] : profileSettings(profile, native)),
@@ -63,7 +65,7 @@ export function run<Options extends ExecaOptions & ToolkitOptions = {}>(file: st
 	if (!obstacle) {
 		prepareEnvironment(environment, {
 			library: preloadLibrary, settings: pairs, configDirectory: configDirectory && path.resolve(configDirectory),
-			rules: rules === undefined ? undefined : rulesVariable(rules, native), reportPath: undefined,
+			rules: rules === undefined ? undefined : rulesVariable(rules, native), reportPath: undefined, tracePath: trace === undefined ? undefined : path.resolve(trace),
 		});
 	}
 

@@ -1,7 +1,10 @@
 /** What rsstat(1) shows, as values. */
+import process from 'node:process';
 import {loadNative} from '../../native.js';
 import {explainConnections, type ExplainedConnection} from '../stat/explain-connections.js';
-import {readFileTraces, requireProcessTraces, type EventLog} from '../stat/find-trace.js';
+import {
+	readFileTraces, requireProcessTraces, traceDirectories, type EventLog,
+} from '../stat/find-trace.js';
 import {summarize, type Summary} from '../stat/summarize.js';
 import {takeSnapshot, type LiveConnection, type Snapshot} from '../stat/take-snapshot.js';
 
@@ -33,10 +36,10 @@ export const stats = {
 		return explainConnections(connection, loadNative());
 	},
 
-	/** The last events of a living process (a pid), or from a trace file or a core (a path). Throws a CliError where there are none. */
+	/** The last events of a process (a pid; of a dead one, where its trace file is in a usual place), or from a trace file or a core (a path). Throws a CliError where there are none. */
 	trace(source: number | string): EventLog[] {
 		const native = loadNative();
-		return typeof source === 'number' ? requireProcessTraces(source, native) : readFileTraces(source, native);
+		return typeof source === 'number' ? requireProcessTraces(source, native, traceDirectories(process.env)) : readFileTraces(source, native);
 	},
 
 	/** The text format of Prometheus. */

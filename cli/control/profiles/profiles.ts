@@ -1,15 +1,16 @@
 /** The profiles of config/profiles/. */
-import {readdirSync, readFileSync} from 'node:fs';
+import {readdirSync} from 'node:fs';
 import path from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {type Native} from '../../native.js';
 import {describeDefault} from '../check-setting.js';
-import {CliError, errorCode} from '../cli-error.js';
+import {CliError} from '../cli-error.js';
 import {checkProfile} from '../config/check-document.js';
 import {formatFault} from '../config/fault.js';
 import {parseJson} from '../config/parse-json.js';
 import {findOption, parseValue} from '../config/parse-value.js';
 import {findNearest} from '../find-nearest.js';
+import {readText} from '../read-text.js';
 
 const directory = fileURLToPath(new URL('../../../../config/profiles/', import.meta.url));
 
@@ -38,17 +39,7 @@ export function readProfile(name: string, native: Native): Profile {
 	}
 
 	const file = isPath ? name : path.join(directory, `${name}.json`);
-	return parseProfile(readProfileFile(file), file, path.basename(file, '.json'), native);
-}
-
-function readProfileFile(file: string): string {
-	try {
-		return readFileSync(file, 'utf8');
-	} catch (error) {
-		throw new CliError(`${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`, {
-			code: errorCode(error) === 'ENOENT' ? 'profile-unknown' : 'read-failed', cause: error, remedy: 'Check the path; rsconfig profiles lists what there is.',
-		});
-	}
+	return parseProfile(readText(file, 'utf8', 'Check the path; rsconfig profiles lists what there is.'), file, path.basename(file, '.json'), native);
 }
 
 function parseProfile(text: string, file: string, name: string, native: Native): Profile {

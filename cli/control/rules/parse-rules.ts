@@ -5,6 +5,7 @@ import {type Fault} from '../config/fault.js';
 import {lineOfPath} from '../config/line-of-path.js';
 import {parseJson} from '../config/parse-json.js';
 import {findOption, parseValue} from '../config/parse-value.js';
+import {describeRange} from '../check-setting.js';
 import {CliError} from '../cli-error.js';
 import {findNearest} from '../find-nearest.js';
 import {listProfiles} from '../profiles/profiles.js';
@@ -48,7 +49,9 @@ function parseRulesJson(text: string, file: string, native: Native): Rules {
 		return {rules: [], faults: [parsed.fault]};
 	}
 
-	const checked = checkRules(parsed.value, {text, file}, native);
+	const checked = checkRules(parsed.value, {text, file}, native, (value, isSound) => Array.isArray(value)
+		? faultsOfList(value, {text, file, path: '', isSound}, native)
+		: faultsOfList((value as {rules?: unknown} | null)?.rules, {text, file, path: '/rules', isSound}, native));
 	if ('faults' in checked) {
 		return {rules: [], faults: checked.faults};
 	}
@@ -59,11 +62,11 @@ function parseRulesJson(text: string, file: string, native: Native): Rules {
 }
 
 /** Rules of a document that fits the schema; `path` is where in it they stand. */
-export function parseRuleList(list: readonly RuleJson[], {text, file, path}: {readonly text: string; readonly file: string; readonly path: string}, native: Native): Rules {
+export function parseRuleList(list: readonly RuleJson[], {text, file, path, line: known}: {readonly text: string; readonly file: string; readonly path: string; readonly line?: number}, native: Native): Rules {
 	const rules: Rule[] = [];
 	const faults: Fault[] = [];
 	for (const [index, rule] of list.entries()) {
-		const line = lineOfPath(text, `${path}/${index}`);
+		const line = known ?? lineOfPath(text, `${path}/${index}`);
 		try {
 			takeLine({text: toRaw(formatRule(withoutUnits(rule, native))), line, file}, native, {rules, faults});
 		} catch (error) {
@@ -76,6 +79,13 @@ export function parseRuleList(list: readonly RuleJson[], {text, file, path}: {re
 	}
 
 	return finish(rules, faults, file, false);
+}
+
+/** Of a list in a document that does not fit the schema: those of the rules that do. */
+export function faultsOfList(list: unknown, {isSound, ...place}: {readonly text: string; readonly file: string; readonly path: string; readonly isSound: (path: string) => boolean}, native: Native): readonly Fault[] {
+	return Array.isArray(list)
+		? list.flatMap((rule: unknown, index) => isSound(`${place.path}/${index}`) ? parseRuleList([rule as RuleJson], {...place, line: lineOfPath(place.text, `${place.path}/${index}`)}, native).faults : [])
+		: [];
 }
 
 /** Throws a CliError. */
@@ -134,8 +144,10 @@ function remedyFor(text: string, number: number, native: Native): string {
 	const options = native.options();
 	const transports = options.find(({name}) => name === 'transport')?.values.split('|') ?? [];
 	const nearest = findNearest(key, ['use', 'set', 'profile', 'both', 'server', 'client', ...transports, ...options.map(({name}) => name)]);
+	const about = word.includes('=') ? options.find(({name}) => name === key || name === nearest) : undefined;
 	const shown = JSON.stringify(word.length > 40 ? `${word.slice(0, 40)}...` : word);
-	return `It says ${shown}${nearest === undefined || nearest === key ? '' : `; did you mean ${nearest}?`}.`.replace('?.', '?');
+	const question = nearest === undefined || nearest === key ? '' : `; did you mean ${nearest}?`;
+	return `It says ${shown}${question}.${about ? ` ${about.name} is ${describeRange(about)}.` : ''}`.replace('?.', '?');
 }
 
 /** Text that the core takes as RSOCKET_RULES or as its file: checked, without comments, profiles resolved. */

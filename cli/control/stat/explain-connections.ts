@@ -4,18 +4,18 @@ import {findOtherEnd} from './find-other-end.js';
 import {findTarget} from './find-target.js';
 import {findStory} from './find-trace.js';
 import {takeSnapshot, type LiveConnection} from './take-snapshot.js';
-import {type Story} from './tell-story.js';
+import {remedyOf, type Story} from './tell-story.js';
 
-/** With what to do about the reason of each end; undefined: the other end is not visible. */
+/** With what to do about the reason of each end, or of the end that it waits for; undefined: the other end is not visible, or the library is of another version. */
 export type ExplainedConnection = Story & {readonly remedy: string | undefined; readonly otherRemedy: string | undefined};
 
 /** `text`: `PID:FD`, or an address of either end. Throws a CliError where there is none. */
 export async function explainConnections(text: string, native: Native): Promise<ExplainedConnection[]> {
 	const {connections} = takeSnapshot(native);
 	const reasons = native.reasons();
-	const remedyOf = ({reason}: LiveConnection): string | undefined => reasons.find(({code}) => code === reason)?.remedy;
 	return tellStories(await findTarget(text, connections), connections, native).map(story => ({
-		...story, remedy: remedyOf(story.end.connection), otherRemedy: story.other.kind === 'visible' ? remedyOf(story.other.connection) : undefined,
+		...story, remedy: remedyOf(story.end.connection, story.other, reasons),
+		otherRemedy: story.other.kind === 'visible' ? remedyOf(story.other.connection, {kind: 'visible', connection: story.end.connection}, reasons) : undefined,
 	}));
 }
 

@@ -1,4 +1,8 @@
 /** The flight recorder of a living process, or what a dead one left in a file or a core. */
+import {readdirSync, statSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import path from 'node:path';
+import process from 'node:process';
 import {type Native, type Reason, type Trace, type TraceEvent} from '../../native.js';
 import {CliError} from '../cli-error.js';
 import {openMemory} from './memory.js';
@@ -46,9 +50,9 @@ function readProcessTraces(pid: number, native: Native, root = proc): EventLog[]
 
 /** The traces in a file that RSOCKET_TRACE named, or in a core. */
 export function readFileTraces(file: string, native: Native): EventLog[] {
-	const memory = openMemory(file);
+	const memory = statSync(file, {throwIfNoEntry: false})?.isFile() ? openMemory(file) : undefined;
 	if (!memory) {
-		throw new CliError(`${file} cannot be read`, {code: 'no-file', remedy: 'Give the pid of a process, a file that RSOCKET_TRACE named, or a core.'});
+		throw new CliError(`${file} is no file that can be read`, {code: 'no-file', remedy: 'Give the pid of a process, a file that RSOCKET_TRACE named, or a core.'});
 	}
 
 	const reasons = native.reasons();
@@ -89,17 +93,52 @@ function describeTrace(trace: Trace | undefined, reasons: readonly Reason[]): Ev
 		: [];
 }
 
-/** Of a living process: throws when it has none that we may read. */
-export function requireProcessTraces(pid: number, native: Native, root = proc): EventLog[] {
-	const logs = readProcessTraces(pid, native, root);
+/** Of a living process, or of a dead one that left a file in one of the directories; throws when there is none that we may read. */
+export function requireProcessTraces(pid: number, native: Native, directories: readonly string[] = [], root = proc): EventLog[] {
+	const living = readProcessTraces(pid, native, root);
+	const logs = living.length > 0 || listPids(root).includes(pid) ? living : findDeadTraces(pid, directories, native);
 	if (logs.length > 0) {
 		return logs;
 	}
 
-	throw new CliError(
-		listPids(root).includes(pid) ? `process ${pid} shows no trace` : `there is no process ${pid}`,
-		{code: 'no-trace', remedy: 'rsstat lists processes with connections under the toolkit. Those of other users are shown to root only.'},
-	);
+	if (listPids(root).includes(pid)) {
+		throw new CliError(`process ${pid} shows no trace`, {code: 'no-trace', remedy: 'rsstat lists processes with connections under the toolkit. Those of other users are shown to root only.'});
+	}
+
+	throw new CliError(`there is no process ${pid}, and no file of its trace in ${directories.join(', ')}`, {
+		code: 'no-trace',
+		remedy: 'If it was started with rsrun --trace FILE (RSOCKET_TRACE), give that file: rsstat trace FILE.PID; or give its core. If not, start it with rsrun --trace=FILE next time: FILE.PID outlives it.',
+	});
+}
+
+/** Where people put such files. */
+export function traceDirectories({RSOCKET_TRACE: trace = ''}: Readonly<Record<string, string | undefined>>): string[] {
+	return [...new Set([...(trace === '' ? [] : [path.dirname(path.resolve(trace))]), process.cwd(), tmpdir(), '/var/tmp', '/tmp'])];
+}
+
+/** Of a dead process: the file that --trace made for it, where it is in one of the directories. */
+function findDeadTraces(pid: number, directories: readonly string[], native: Native): EventLog[] {
+	const files = directories.flatMap(directory => listFiles(directory).filter(name => new RegExp(String.raw`(?:^|\D)${pid}(?:\D|$)`).test(name)).map(name => path.join(directory, name)));
+	for (const file of files.filter(name => statSync(name, {throwIfNoEntry: false})?.isFile())) {
+		try {
+			const logs = readFileTraces(file, native).filter(log => log.pid === pid);
+			if (logs.length > 0) {
+				return logs;
+			}
+		} catch {
+			// Another file with that number in its name.
+		}
+	}
+
+	return [];
+}
+
+function listFiles(directory: string): string[] {
+	try {
+		return readdirSync(directory);
+	} catch {
+		return [];
+	}
 }
 
 /** The events of one connection, oldest first; a child's may have been opened by its parent. */

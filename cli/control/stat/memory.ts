@@ -1,6 +1,6 @@
 /** Bytes of an area, wherever they are: a memfd, the memory of a process, a core file. Nobody who is read notices. */
 import {Buffer} from 'node:buffer';
-import {closeSync, openSync, readSync} from 'node:fs';
+import {closeSync, constants, openSync, readSync} from 'node:fs';
 
 export type Memory = {
 	/** Fewer bytes, or none, when there are no more. */
@@ -11,7 +11,8 @@ export type Memory = {
 export function openMemory(file: string, base = 0n): (Memory & {close(): void}) | undefined {
 	let fd: number;
 	try {
-		fd = openSync(file, 'r');
+		// A FIFO is not waited for.
+		fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
 	} catch {
 		return undefined;
 	}

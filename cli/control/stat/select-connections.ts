@@ -1,8 +1,10 @@
 /** Which connections the user wants to see. */
-import {type Reason} from '../../native.js';
+import {type Native, type Reason} from '../../native.js';
 import {CliError} from '../cli-error.js';
 import {findNearest} from '../find-nearest.js';
-import {type LiveConnection} from './take-snapshot.js';
+import {type ValueTable} from '../tool/tool.js';
+import {listPids, proc} from './read-process.js';
+import {takeSnapshot, type LiveConnection, type Snapshot} from './take-snapshot.js';
 
 /** Of each list, one must fit; an empty one fits all. */
 export type Filter = {
@@ -20,6 +22,33 @@ export const filterOptions = {
 	transport: {type: 'string', array: true, requiresArg: true, choices: transports, describe: 'Only connections that this carries, in either direction'},
 	reason: {type: 'string', array: true, requiresArg: true, describe: 'Only connections with this reason code'},
 } as const;
+
+/** What the shell may complete. */
+export const filterValues: ValueTable = {
+	pid: ({native}) => takeSnapshot(native).processes.map(({pid, program}) => `${pid}\t${program}`),
+	port: ({native}) => [...new Set(takeSnapshot(native).connections.flatMap(({local, peer}) => [portOf(local), portOf(peer)]))].filter(port => port > 0).map(port => `${port}\t`),
+	reason: ({native}) => native.reasons().map(({code, text}) => `${code}\t${text}`),
+};
+
+/** What can be seen of what the filter leaves: with a filter, of processes only those that have such connections. */
+export function look(filter: Filter, native: Native, root = proc): Snapshot {
+	// Nobody else is looked at.
+	const snapshot = takeSnapshot(native, {pids: filter.pids.length === 0 ? undefined : filter.pids, root});
+	const connections = selectConnections(snapshot.connections, filter);
+	const isNarrow = filter.ports.length + filter.transports.length + filter.reasons.length > 0;
+	return {...snapshot, connections, processes: isNarrow ? snapshot.processes.filter(({pid}) => connections.some(connection => connection.pid === pid)) : snapshot.processes};
+}
+
+/** The exit code after a look: warns of processes that were asked for and are not there. */
+export function judgeLook({pids}: Filter, warn: (text: string) => void, root = proc): number {
+	const there = listPids(root);
+	const gone = pids.filter(pid => !there.includes(pid));
+	for (const pid of gone) {
+		warn(`there is no process ${pid}`);
+	}
+
+	return gone.length === 0 ? 0 : 1;
+}
 
 /** Throws for what cannot fit anything. */
 export function parseFilter(args: Readonly<Record<string, unknown>>, reasons: readonly Reason[]): Filter {
@@ -49,7 +78,7 @@ export function parseNumber(name: string, text: string, min: number, max: number
 	throw new CliError(`--${name} ${text} is not a number from ${min} to ${max}`, {code: 'usage', remedy: `Give --${name} such a number.`});
 }
 
-export function selectConnections(connections: readonly LiveConnection[], {pids, ports, transports: carriers, reasons}: Filter): LiveConnection[] {
+function selectConnections(connections: readonly LiveConnection[], {pids, ports, transports: carriers, reasons}: Filter): LiveConnection[] {
 	return connections.filter(({pid, local, peer, send, recv, reason}) =>
 		(pids.length === 0 || pids.includes(pid))
 		&& (ports.length === 0 || ports.some(port => portOf(local) === port || portOf(peer) === port))

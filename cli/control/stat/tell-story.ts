@@ -21,17 +21,29 @@ export type Story = {
 	readonly otherEvents: readonly Event[];
 };
 
+/** Reasons of an end that only wait for, or go by, what the other end does. */
+const waiting = new Set(['new', 'searching', 'peer-absent', 'promoted', 'remote']);
+
+/** What to do about an end; undefined: its library is of another version. `other`: the other end's reason, where it shows itself. */
+export function remedyOf({reason, isPromoted}: LiveConnection, other: OtherEnd, reasons: readonly Reason[]): string | undefined {
+	const theirs = other.kind === 'visible' && !other.connection.isPromoted && !waiting.has(other.connection.reason) ? other.connection : undefined;
+	const row = theirs && waiting.has(reason) && !isPromoted ? reasons.find(({code}) => code === theirs.reason) : undefined;
+	return theirs && row
+		? `The other end, ${cleanText(theirs.program)} (${theirs.pid}), refuses (${theirs.reason}): ${row.text} ${row.remedy}`
+		: reasons.find(({code}) => code === reason)?.remedy;
+}
+
 const carriers: Readonly<Record<string, string>> = {shm: 'shared memory', tcp: 'kernel TCP', verbs: 'RDMA'};
 
 export function formatStory({end, other, otherEvents}: Story, reasons: readonly Reason[], paint: Paint): string {
 	return [
-		...formatEnd(end, reasons, paint),
+		...formatEnd(end, remedyOf(end.connection, other, reasons), reasons, paint),
 		'',
-		...(other.kind === 'visible' ? formatEnd({connection: other.connection, events: otherEvents}, reasons, paint) : [describeOther(other)]),
+		...(other.kind === 'visible' ? formatEnd({connection: other.connection, events: otherEvents}, remedyOf(other.connection, {kind: 'visible', connection: end.connection}, reasons), reasons, paint) : [describeOther(other)]),
 	].join('\n');
 }
 
-function formatEnd({connection, events}: End, reasons: readonly Reason[], paint: Paint): string[] {
+function formatEnd({connection, events}: End, remedy: string | undefined, reasons: readonly Reason[], paint: Paint): string[] {
 	const {pid, program, fd, role, local, peer, state, send, recv, ageSeconds, sleeps, spins} = connection;
 	const row = reasons.find(({code}) => code === connection.reason);
 	const first = events[0];
@@ -41,7 +53,7 @@ function formatEnd({connection, events}: End, reasons: readonly Reason[], paint:
 		`  received  ${formatBytes(recv.bytes)} in ${recv.calls} messages, now over ${carriers[recv.transport] ?? recv.transport}; ${formatBytes(recv.shmBytes)} came through shared memory`,
 		...(sleeps + spins > 0 ? [`  waits     ${sleeps} slept in the kernel, ${spins} ended while they still spun`] : []),
 		`  reason    ${paint(connection.isPromoted ? 'green' : 'yellow', connection.reason)}: ${row?.text ?? 'the library is of another version'}`,
-		`  remedy    ${row?.remedy ?? 'Run one version.'}`,
+		`  remedy    ${remedy ?? 'Run one version.'}`,
 		...(first
 			? ['  events', ...events.map(event => `    ${formatTime(event.timeNs)}  +${formatDelay(first, event)}  ${describeEvent(event, reasons)}`)]
 			: ['  events    none are known any more']),

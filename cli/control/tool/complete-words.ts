@@ -1,12 +1,9 @@
 /** What may follow on a command line, for the shells' completion. */
-import {completionScript, shells} from './completion-script.js';
+import {completionRequest, completionScript, shells} from './completion-script.js';
 import {commandName} from './parse-tool.js';
 import {
-	commonOptions, defineCommand, type Command, type Context, type OptionTable, type Tool,
+	commonOptions, defineCommand, type Command, type Context, type OptionTable, type Tool, type ValueTable,
 } from './tool.js';
-
-/** The first argument of a completion script's question; the words of the line so far follow, the unfinished one last. */
-export const completionRequest = '--get-completions';
 
 export function completionCommand(tool: string): Command {
 	return defineCommand({
@@ -29,8 +26,18 @@ export function completeWords(tool: Tool, words: readonly string[], context: Con
 		return [];
 	}
 
-	const {commands, command, options, rest} = descend(tool, finished);
-	const lines = candidates({commands, command, options, rest, previous: finished.at(-1) ?? ''}, context);
+	const place = descend(tool, finished);
+	const [, name = '', begin] = /^--([\w-]+)=(.*)$/s.exec(unfinished) ?? [];
+	if (begin !== undefined) {
+		return valuesOf(name, place, context).filter(line => line.startsWith(begin)).map(line => `--${name}=${line}`);
+	}
+
+	const previous = finished.at(-1) ?? '';
+	if (takesValue(previous, place.options)) {
+		return valuesOf(previous.slice(2), place, context).filter(line => line.startsWith(unfinished));
+	}
+
+	const lines = candidates(place, context);
 	const wantsOption = unfinished.startsWith('-');
 	return lines.filter(line => line.startsWith(unfinished) && line.startsWith('-') === wantsOption);
 }
@@ -39,6 +46,7 @@ type Place = {
 	readonly commands: readonly Command[];
 	readonly command: Command | undefined;
 	readonly options: OptionTable;
+	readonly values: ValueTable;
 	/** The arguments of `command` so far. */
 	readonly rest: readonly string[];
 };
@@ -48,6 +56,7 @@ function descend(tool: Tool, words: readonly string[]): Place {
 	let {commands} = tool;
 	let command = commands.find(candidate => commandName(candidate) === '$0');
 	let options: OptionTable = {...commonOptions, ...tool.options, ...command?.options};
+	let values: ValueTable = {...tool.values, ...command?.values};
 	let rest: string[] = [];
 	for (const word of words.filter((candidate, index) => !isOptionOrValue(candidate, words[index - 1], options))) {
 		const next = rest.length === 0 ? commands.find(candidate => commandName(candidate) === word) : undefined;
@@ -55,13 +64,14 @@ function descend(tool: Tool, words: readonly string[]): Place {
 			command = next;
 			commands = next.commands ?? [];
 			options = {...options, ...next.options};
+			values = {...values, ...next.values};
 			rest = [];
 		} else {
 			rest.push(word);
 		}
 	}
 
-	return {commands: rest.length === 0 ? commands : [], command, options, rest};
+	return {commands: rest.length === 0 ? commands : [], command, options, values, rest};
 }
 
 function isOptionOrValue(word: string, previous: string | undefined, options: OptionTable): boolean {
@@ -73,11 +83,11 @@ function takesValue(word: string | undefined, options: OptionTable): boolean {
 	return option !== undefined && option.type !== 'boolean';
 }
 
-function candidates({commands, command, options, rest, previous}: Place & {readonly previous: string}, context: Context): string[] {
-	if (takesValue(previous, options)) {
-		return (options[previous.slice(2)]?.choices ?? []).map(choice => `${String(choice)}\t`);
-	}
+function valuesOf(name: string, {options, values}: Place, context: Context): string[] {
+	return [...(options[name]?.choices ?? []).map(choice => `${String(choice)}\t`), ...(values[name]?.(context) ?? [])];
+}
 
+function candidates({commands, command, options, rest}: Place, context: Context): string[] {
 	const positional = Object.values(command?.positionals ?? {})[rest.length];
 	return [
 		...commands.filter(candidate => commandName(candidate) !== '$0').map(candidate => `${commandName(candidate)}\t${candidate.describe}`),

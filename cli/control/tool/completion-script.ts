@@ -1,19 +1,22 @@
 /** The scripts that make a shell ask a tool what may follow. */
 /* eslint-disable no-template-curly-in-string -- the braces are the shell's */
 
+/** The first argument of a script's question; the words of the line so far follow, the unfinished one last. */
+export const completionRequest = '--get-completions';
+
 export const shells = ['bash', 'zsh'] as const;
 
 type Shell = typeof shells[number];
 
 /** `request`: the first argument of the question; the words up to the cursor follow. */
 export function completionScript(tool: string, shell: Shell, request: string): string {
-	return scripts[shell].map(line => `${line.replaceAll('@tool@', tool).replaceAll('@request@', request)}\n`).join('');
+	return scripts[shell].map(line => `${line.replaceAll('@tool@', tool).replaceAll('@ask@', tool === 'rsrun' ? '--completion' : 'completion').replaceAll('@request@', request)}\n`).join('');
 }
 
 const scripts: Record<Shell, string[]> = {
 	// Words break at colons and equal signs too, for readline; what was typed before the last break is cut off again.
 	bash: [
-		'# bash completion of @tool@. In ~/.bashrc: source <(@tool@ completion bash)',
+		'# bash completion of @tool@. In ~/.bashrc: source <(@tool@ @ask@ bash)',
 		'_@tool@_completions() {',
 		'	local line=${COMP_LINE:0:COMP_POINT} current words reply',
 		'	read -ra words <<<"$line"',
@@ -27,7 +30,7 @@ const scripts: Record<Shell, string[]> = {
 	],
 	zsh: [
 		'#compdef @tool@',
-		'# zsh completion of @tool@. In ~/.zshrc, after compinit: source <(@tool@ completion zsh)',
+		'# zsh completion of @tool@. In ~/.zshrc, after compinit: source <(@tool@ @ask@ zsh)',
 		'_@tool@() {',
 		'	local -a shown',
 		'	local word text',

@@ -6,6 +6,8 @@ export type Known = {
 	/** Without dashes. */
 	readonly options: readonly string[];
 	readonly commands: readonly string[];
+	/** The commands above `commands`: `rules`. */
+	readonly above?: readonly string[];
 	/** How the command is written, if there is one: `set <key> <value>`. */
 	readonly usage?: string;
 };
@@ -20,7 +22,7 @@ function oneSentence(message: string): string {
 }
 
 /** An unknown word may have been meant as a command or as an option: yargs calls it an argument either way. */
-function suggest(message: string, tool: string, {options, commands, usage}: Known): string {
+function suggest(message: string, tool: string, {options, commands, above = [], usage}: Known): string {
 	if (usage !== undefined && message.startsWith('Not enough non-option arguments')) {
 		return `Write: ${tool} ${usage}. ${tool} ${usage.replace(/ ?[<[].*/, '')} --help says more.`.replace(/  +/, ' ');
 	}
@@ -28,7 +30,7 @@ function suggest(message: string, tool: string, {options, commands, usage}: Know
 	const unknown = /Unknown (?:argument|command)s?: ([^\s,]+)/.exec(message)?.[1];
 	const nearest = unknown === undefined ? undefined : findNearest(unknown, [...commands, ...options]);
 	if (nearest === undefined) {
-		return `${tool} --help lists all ${commands.length > 0 ? 'commands and options' : 'options'}.`;
+		return `${[tool, ...above].join(' ')} --help lists all ${commands.length > 0 ? 'commands and options' : 'options'}.`;
 	}
 
 	return `Did you mean ${commands.includes(nearest) ? '' : '--'}${nearest}?`;

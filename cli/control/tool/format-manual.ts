@@ -8,16 +8,16 @@ import {
 
 /** `date` as 2026-11-21. */
 export function formatManual(tool: Tool, version: string, date: string): string {
-	const {name, summary, usage, description, options = {}, commands, examples = [], exitCodes, sections = [], files = [], environment = [], seeAlso = []} = tool;
+	const {name, summary, usage, description, options = {}, commands, examples = [], exitCodes, sections = [], files = [], environment = [], seeAlso = [], arguments: values = {}} = tool;
 	const lines = [
 		String.raw`.\" written by scripts/check.d/man.mjs from cli/commands: change it there`,
 		`.TH ${name.toUpperCase()} 1 ${date} "rsocket accelerator ${version}" "User Commands"`,
 		'.SH NAME', String.raw`${escape(name)} \- ${escape(summary)}`,
 		'.SH SYNOPSIS', ...usage === undefined ? [`.B ${escape(name)}`, '.RI [ option ...]', '.I command', '.RI [ argument ...]'] : [escape(withName(usage, name))],
 		'.SH DESCRIPTION', ...paragraphs(description),
-		'.SH COMMANDS', ...[...commands, completionCommand(name)].flatMap(command => describeCommand(command, name, [])),
-		'.SH OPTIONS', 'Every command understands:', ...describeOptions({...options, ...commonOptions}),
-		...item('--help', 'Shows help; after a command, that of the command.'), ...item('--version', 'Shows the version.'),
+		...commands.length === 0 ? [] : ['.SH COMMANDS', ...[...commands, completionCommand(name)].flatMap(command => describeCommand(command, name, []))],
+		'.SH OPTIONS', ...commands.length === 0 ? [] : ['Every command understands:'], ...describeOptions({...commonOptions, ...options}, values),
+		...item('--help', commands.length === 0 ? 'Shows options, examples and settings.' : 'Shows help; after a command, that of the command.'), ...item('--version', 'Shows the version.'),
 		...sections.flatMap(([head, texts]) => [`.SH ${head}`, ...paragraphs(texts)]),
 		'.SH EXIT STATUS', ...exitCodes.flatMap(([code, text]) => item(String(code), text)),
 		...section('FILES', files), ...section('ENVIRONMENT', environment),
@@ -45,9 +45,10 @@ function describeCommand(command: Command, tool: string, above: readonly string[
 	];
 }
 
-function describeOptions(table: OptionTable): string[] {
+function describeOptions(table: OptionTable, values: Readonly<Record<string, string>> = {}): string[] {
 	return Object.entries(table).filter(([, option]) => option.hidden !== true).flatMap(([name, option]) => {
-		const value = option.type === 'boolean' ? '' : ` ${name.replaceAll(/^.*-/g, '').toUpperCase()}`;
+		const shown = values[name] ?? name.replaceAll(/^.*-/g, '').toUpperCase();
+		const value = option.type === 'boolean' ? '' : `${shown.startsWith('[') ? '' : ' '}${shown}`;
 		const aliases = [option.alias ?? []].flat().map(alias => `, ${alias.length === 1 ? '-' : '--'}${alias}`).join('');
 		const initial = option.default === undefined ? '' : ` Default: ${String(option.default)}.`;
 		return item(`--${name}${aliases}${value}`, `${withStop(option.describe ?? '')}${choicesOf(option)}${initial}`);
@@ -66,8 +67,8 @@ function item(term: string, text: string): string[] {
 	return ['.TP', `.B "${escape(term).replaceAll('"', String.raw`\(dq`)}"`, escape(text)];
 }
 
-function paragraphs(texts: readonly string[]): string[] {
-	return texts.flatMap((text, index) => index === 0 ? [escape(text)] : ['.PP', escape(text)]);
+function paragraphs(texts: ReadonlyArray<string | readonly [string, string]>): string[] {
+	return texts.flatMap((text, index) => typeof text === 'string' ? [...index === 0 ? [] : ['.PP'], escape(text)] : item(text[0], text[1]));
 }
 
 function withName(text: string, name: string): string {

@@ -86,7 +86,7 @@ type Adding = {
 
 function addCommands(parser: Argv, {commands, above = [], options, choose, note}: Adding): void {
 	const names = commands.map(command => commandName(command)).filter(name => name !== '$0');
-	note({options: [...Object.keys(options), 'help', 'version'], commands: names});
+	note({options: [...Object.keys(options), 'help', 'version'], commands: names, above});
 	for (const command of commands) {
 		parser.command(command.command, command.describe, child => {
 			const below = {...options, ...command.options};

@@ -3,8 +3,10 @@ import {readFileSync} from 'node:fs';
 import process from 'node:process';
 import {loadNative, type Native} from '../../native.js';
 import {CliError, exitCodes} from '../cli-error.js';
+import {describeError} from '../describe-error.js';
 import {writeFully} from '../write-fully.js';
-import {completeWords, completionCommand, completionRequest} from './complete-words.js';
+import {completeWords, completionCommand} from './complete-words.js';
+import {completionRequest} from './completion-script.js';
 import {choosePaint} from './paint.js';
 import {parseTool} from './parse-tool.js';
 import {type Context, type Tool} from './tool.js';
@@ -17,17 +19,25 @@ export type Surroundings = {
 	write(fd: 1 | 2, text: string): void;
 };
 
-/** The main of a bin. SIGINT, SIGTERM and the end of whoever reads its output end an endless command in order; a second signal ends the process. */
-export async function main(tool: Tool): Promise<void> {
+/** The main of a bin; returns its exit code. SIGINT, SIGTERM and the end of whoever reads its output end an endless command in order; a second signal ends the process. */
+export async function main(tool: Tool): Promise<number> {
 	const controller = new AbortController();
-	for (const name of ['SIGINT', 'SIGTERM'] as const) {
-		process.once(name, () => {
-			controller.abort();
-		});
-	}
+	let isHandled = false;
+	const abort = (): void => {
+		controller.abort();
+	};
 
-	process.exitCode = await runTool(tool, process.argv.slice(2), {
-		env: process.env, isTerminal: process.stdout.isTTY, signal: controller.signal,
+	return runTool(tool, process.argv.slice(2), {
+		env: process.env, isTerminal: process.stdout.isTTY,
+		// Only who asks for it ends by it: a read that blocks would never notice, and is ended by the signal itself.
+		get signal() {
+			if (!isHandled) {
+				isHandled = true;
+				process.once('SIGINT', abort).once('SIGTERM', abort);
+			}
+
+			return controller.signal;
+		},
 		write(fd, text) {
 			if (!writeFully(fd, text) && fd === 1) {
 				controller.abort();
@@ -38,7 +48,7 @@ export async function main(tool: Tool): Promise<void> {
 
 /** Never throws for what a user did; returns the exit code. */
 export async function runTool(definition: Tool, args: readonly string[], surroundings: Surroundings): Promise<number> {
-	const tool = {...definition, commands: [...definition.commands, completionCommand(definition.name)]};
+	const tool = definition.commands.length === 0 ? definition : {...definition, commands: [...definition.commands, completionCommand(definition.name)]};
 	const separator = args.indexOf('--');
 	const own = separator === -1 ? args : args.slice(0, separator);
 	const context = makeContext(tool, own.includes('--json'), surroundings);
@@ -56,19 +66,27 @@ export async function runTool(definition: Tool, args: readonly string[], surroun
 
 		return await (parsed.command.run?.(parsed.args, context) ?? 0);
 	} catch (error) {
-		surroundings.write(2, describeError(error, tool.name, context.isJson, own.includes('--debug')));
+		surroundings.write(2, describeError(error, tool.name, {isJson: context.isJson, isDebug: own.includes('--debug')}));
 		return error instanceof CliError ? error.exitCode : exitCodes.failure;
 	}
 }
 
-function makeContext(tool: Tool, isJson: boolean, {env, isTerminal, signal, write}: Surroundings): Context {
+function makeContext(tool: Tool, isJson: boolean, surroundings: Surroundings): Context {
 	let native: Native | undefined;
+	const {env, isTerminal} = surroundings;
+	const write = (fd: 1 | 2, text: string): void => {
+		surroundings.write(fd, text);
+	};
+
 	return {
 		get native() {
 			native ??= loadNative();
 			return native;
 		},
-		isJson, isTerminal, env, signal,
+		get signal() {
+			return surroundings.signal;
+		},
+		isJson, isTerminal, env,
 		paint: choosePaint(isTerminal, env),
 		print(text) {
 			write(1, text === '' || text.endsWith('\n') ? text : `${text}\n`);
@@ -83,26 +101,6 @@ function makeContext(tool: Tool, isJson: boolean, {env, isTerminal, signal, writ
 			write(2, `${tool.name}: ${text}\n`);
 		},
 	};
-}
-
-/** What is no CliError is a bug of ours: it is told as one, with its trace on request. */
-function describeError(error: unknown, tool: string, isJson: boolean, isDebug: boolean): string {
-	const known = error instanceof CliError
-		? error
-		: new CliError(`internal error: ${error instanceof Error ? error.message : String(error)}`, {
-			code: 'internal', cause: error, remedy: 'Please report it, with what --debug shows.',
-		});
-	const {code, message, remedy, details} = known;
-	const stack = isDebug ? traces(error) : undefined;
-	return isJson
-		? `${JSON.stringify({error: {code, message, remedy, ...(details && {details}), ...(stack && {stack})}}, undefined, '\t')}\n`
-		: `${tool}: ${message}\n${remedy}\n${stack === undefined ? '' : `${stack}\n`}`;
-}
-
-function traces(error: unknown): string {
-	return error instanceof Error
-		? `${error.stack ?? error.message}${error.cause === undefined ? '' : `\nCaused by: ${traces(error.cause)}`}`
-		: String(error);
 }
 
 function packageVersion(): string {

@@ -6,6 +6,9 @@ import {type Paint} from './paint.js';
 export type OptionTable = Readonly<Record<string, Options>>;
 export type PositionalTable = Readonly<Record<string, PositionalOptions>>;
 
+/** What may be the value of an option, besides what yargs knows: lines as those of `complete`. */
+export type ValueTable = Readonly<Record<string, (context: Context) => readonly string[]>>;
+
 /** What a command is given besides its arguments; whatever it prints goes through here. */
 export type Context = {
 	/** The addon, loaded when first asked for. */
@@ -44,6 +47,7 @@ export type Command = {
 	readonly json?: string;
 	/** The exit codes that it alone has. */
 	readonly exitCodes?: ReadonlyArray<readonly [number, string]>;
+	readonly values?: ValueTable;
 	/** Instead of `run`: commands below this one. */
 	readonly commands?: readonly Command[];
 	/** Words that may stand as the argument under completion, besides what yargs knows. */
@@ -74,11 +78,15 @@ export type Tool = {
 	readonly usage?: string;
 	/** Understood by every command, besides --json, --debug, --help, --version. */
 	readonly options?: OptionTable;
+	/** How the manual page writes the value of an option, where its name does not say it. */
+	readonly arguments?: Readonly<Record<string, string>>;
+	readonly values?: ValueTable;
+	/** None: the tool is a command itself, and has no completion command either. */
 	readonly commands: readonly Command[];
 	readonly examples?: ReadonlyArray<readonly [string, string]>;
 	readonly exitCodes: ReadonlyArray<readonly [number, string]>;
-	/** Further sections of the manual page: a head and paragraphs. */
-	readonly sections?: ReadonlyArray<readonly [string, readonly string[]]>;
+	/** Further sections of the manual page: a head, then paragraphs and terms with what they mean. */
+	readonly sections?: ReadonlyArray<readonly [string, ReadonlyArray<string | readonly [string, string]>]>;
 	readonly files?: ReadonlyArray<readonly [string, string]>;
 	readonly environment?: ReadonlyArray<readonly [string, string]>;
 	readonly seeAlso?: readonly string[];

@@ -22,6 +22,7 @@ const shapes: ReadonlyArray<readonly [string | undefined, ElfShape]> = [
 	[undefined, {interpreter: glibc}],
 	['static', {}],
 	['musl', {interpreter: '/lib/ld-musl-x86_64.so.1'}],
+	['libc', {interpreter: '/system/bin/linker64'}],
 	['32-bit', {bits: 32, machine: 3, interpreter: '/lib/ld-linux.so.2'}],
 	['architecture', {machine: machineArm64, interpreter: '/lib/ld-linux-aarch64.so.1'}],
 	['go', {noteNames: ['Go']}],

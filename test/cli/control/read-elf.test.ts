@@ -30,7 +30,7 @@ for (const bits of [32, 64] as const) {
 				bits, isLittle, machine: 40, interpreter: '/lib/ld-musl-armhf.so.1', noteNames: ['GNU', 'Go'],
 			});
 			t.deepEqual(readBytes(t, elf), {
-				bits, machine: 40, interpreter: '/lib/ld-musl-armhf.so.1', isGo: true,
+				bits, machine: 40, interpreter: '/lib/ld-musl-armhf.so.1', isGo: true, isWhole: true,
 			});
 		});
 	}
@@ -38,7 +38,7 @@ for (const bits of [32, 64] as const) {
 
 test('a file without those segments is static and not Go', t => {
 	t.deepEqual(readBytes(t, makeElf({noteNames: ['GNU', 'stapsdt']})), {
-		bits: 64, machine: 62, interpreter: undefined, isGo: false,
+		bits: 64, machine: 62, interpreter: undefined, isGo: false, isWhole: true,
 	});
 });
 

@@ -28,6 +28,7 @@ export function makeElf({bits = 64, isLittle = true, machine = machineX64, inter
 	head.write('\u007FELF', 0, 'latin1');
 	head[4] = is64 ? 2 : 1;
 	head[5] = isLittle ? 1 : 2;
+	write(16, 2, 2);
 	write(18, 2, machine);
 	write(is64 ? 32 : 28, is64 ? 8 : 4, headSize);
 	write(is64 ? 54 : 42, 2, entrySize);

@@ -1,3 +1,4 @@
+import path from 'node:path';
 import process from 'node:process';
 import {stripVTControlCharacters} from 'node:util';
 import test from 'ava';
@@ -25,9 +26,20 @@ test('one that runs plain: 1', async t => {
 	t.regex(stdout, /Use a dynamically linked build/);
 });
 
+test('one of which nothing can be told: 3; one that does not start: 126', async t => {
+	const unknown = await runToolHere(checkTool, ['app', '/usr/bin/env']);
+	t.is(unknown.code, 3);
+	t.notRegex(unknown.stdout, /can be promoted/);
+	const loop = writeTemporaryFile(makeTemporaryDirectory(t), 'loop', '');
+	writeTemporaryFile(path.dirname(loop), 'loop', `#!${loop}\n`);
+	const {code, stdout} = await runToolHere(checkTool, ['app', loop]);
+	t.is(code, 126);
+	t.regex(stdout, /cannot-start: it does not start/);
+});
+
 test('JSON', async t => {
 	const {stdout} = await runToolHere(checkTool, ['app', '--json', process.execPath]);
-	t.like(JSON.parse(stdout), {program: process.execPath, verdict: 'accelerates', linkage: 'dynamic', interpreters: []});
+	t.like(JSON.parse(stdout), {version: 1, program: process.execPath, verdict: 'accelerates', linkage: 'dynamic', interpreters: []});
 });
 
 test('colours for a terminal, unless they are not wanted', async t => {

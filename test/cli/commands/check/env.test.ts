@@ -2,6 +2,7 @@ import {existsSync, mkdirSync, utimesSync} from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import {checkTool} from '../../../../cli/commands/check.js';
+import {temporaryFile} from '../../../../cli/control/config/temporary-names.js';
 import {type EnvFinding} from '../../../../cli/control/check/machine.js';
 import {makeRoot} from '../../helpers/make-root.js';
 import {runToolHere, type ToolRun} from '../../helpers/run-tool.js';
@@ -60,7 +61,7 @@ test('text, and colours', async t => {
 
 test.serial('leftover files are named, and removed on request', async t => {
 	const configDirectory = path.join(makeTemporaryDirectory(t), 'rsocket');
-	const left = path.join(configDirectory, '.rules.999999999');
+	const left = path.join(configDirectory, temporaryFile('rules'));
 	mkdirSync(left, {recursive: true});
 	utimesSync(left, 1, 1);
 	const {code, report} = await examine(['--dir', configDirectory, '--quick']);

@@ -53,6 +53,30 @@ for (const [what, args, code, message] of [
 	});
 }
 
+test('clients that never end are no success', async t => {
+	const {code, stdout} = await runToolHere(checkTool, ['fallback', '--json', '--timeout', '1', '--', ...server, '--', 'sleep', '100']);
+	t.is(code, 1);
+	t.deepEqual((JSON.parse(stdout) as Report).mixes.map(({isSame, differences}) => [isSame, differences]), Array.from({length: 4}, () => [false, ['the client does not end']]));
+});
+
+test('standard error, and the end of the server, are compared too', async t => {
+	const loud = await runToolHere(checkTool, ['fallback', '--', ...server, '--', ...client('if (process.env.LD_PRELOAD) console.error("odd")')]);
+	t.is(loud.code, 1);
+	t.regex(loud.stdout, /^both ends .*standard error line 1: odd instead of/m);
+	const ending = [process.execPath, '-e', 'process.on("SIGTERM", () => process.exit(process.env.LD_PRELOAD ? 3 : 0)); require("node:net").createServer().listen(Number(process.argv[1]), "127.0.0.1")', '{port}'];
+	const {code, stdout} = await runToolHere(checkTool, ['fallback', '--', ...ending, '--', 'true']);
+	t.is(code, 1);
+	t.regex(stdout, /^server only .*the server ends with 3 instead of 0/m);
+});
+
+test('promotion can be required', async t => {
+	const args = ['--require-promotion', '--', ...server, '--'];
+	t.is((await runToolHere(checkTool, ['fallback', ...args, ...client(talk(50))])).code, 0);
+	const {code, stderr} = await runToolHere(checkTool, ['fallback', ...args, ...client(talk(1))]);
+	t.is(code, 1);
+	t.regex(stderr, /nothing was promoted/);
+});
+
 test('an interruption is no result', async t => {
 	const controller = new AbortController();
 	const run = runToolHere(checkTool, ['fallback', '--', ...server, '--', 'sh', '-c', 'echo started; exec sleep 60'], {signal: controller.signal});

@@ -72,8 +72,9 @@ test('--install asks the package managers first', async t => {
 test('the list', async t => {
 	const {stdout} = await runToolHere(checkTool, ['matrix', '--list']);
 	t.regex(stdout, /^redis +one thread/m);
-	const list = JSON.parse((await runToolHere(checkTool, ['matrix', '--list', '--json', 'redis', 'nginx'])).stdout) as Array<{readonly name: string}>;
-	t.deepEqual(list.map(({name}) => name), ['redis', 'nginx']);
+	const list = JSON.parse((await runToolHere(checkTool, ['matrix', '--list', '--json', 'redis', 'nginx'])).stdout) as {readonly version: number; readonly apps: ReadonlyArray<{readonly name: string}>};
+	t.is(list.version, 1);
+	t.deepEqual(list.apps.map(({name}) => name), ['redis', 'nginx']);
 });
 
 test('an interrupted matrix is no success', async t => {

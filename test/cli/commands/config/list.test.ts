@@ -82,3 +82,18 @@ test('completion knows keys and values', async t => {
 	t.deepEqual(await complete('apply', 'l'), ['latency', 'low-cpu']);
 	t.deepEqual(await complete('get', 'polling_time', ''), []);
 });
+
+test('a faulty file is not passed over in silence', async t => {
+	const directory = makeRoot(t, {polling_time: 'x\n'});
+	const {code, stdout, stderr} = await runConfig(directory, ['get', 'polling_time']);
+	t.is(code, 0);
+	t.is(stdout, '10\n');
+	t.regex(stderr, /its file does not count: .*polling_time:1: polling_time cannot be "x"/);
+	t.is((await runConfig(directory, ['get', 'ring_size'])).stderr, '');
+});
+
+test('no help has a $0 left in it', async t => {
+	for (const command of ['', 'list', 'get', 'diff', 'apply', 'import', 'set']) {
+		t.false((await runConfig('', [...command === '' ? [] : [command], '--help'])).stdout.includes('$0'), `help of ${command}`);
+	}
+});

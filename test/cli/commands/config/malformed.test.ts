@@ -1,4 +1,4 @@
-/** 250 generated malformed values, documents, rules, preload_configs and profiles: each a clear error, nothing written. */
+/** 200 generated malformed ones each of values, documents, rules, preload_configs and profiles (manifests: see control/check/manifest): each a clear error, nothing written. */
 import {Buffer} from 'node:buffer';
 import path from 'node:path';
 import process from 'node:process';
@@ -10,7 +10,7 @@ import {makeTemporaryDirectory, writeTemporaryFile} from '../../helpers/temporar
 
 const seed = Number(process.env['RS_SEED'] ?? 20_261_121);
 const numbers = loadNative().options().filter(({values}) => values === '');
-const each = 50;
+const each = 200;
 
 type Random = ReturnType<typeof makeRandom>;
 /** `expected` is what the message says. */
@@ -187,6 +187,37 @@ function badRules(random: Random): Bad {
 test('rules', async t => {
 	await refuseAll(t, badRules, file => ['rules', 'check', file], 1);
 	await refuseAll(t, badRules, file => ['rules', 'install', file]);
+});
+
+const preloadLines = ['# rdma-core', '* INET STREAM *', 'nginx AF_INET SOCK_STREAM IPPROTO_TCP', 'redis INET6 DGRAM UDP'];
+
+function badPreload(random: Random): Bad {
+	const at = 1 + random(preloadLines.length - 1);
+	const words = (preloadLines[at] ?? '').split(' ');
+	const broken = pick([
+		words.slice(0, 1 + random(3)), [...words, 'more'], words.with(0, '/usr/bin/x'), words.with(0, 'x'.repeat(64)), words.with(1, misspell(words[1] ?? '', random)), words.with(1, 'UNIX'),
+		words.with(2, 'RAW'), words.with(3, 'SCTP'), ['\u0001', ...words.slice(1)], words.with(2, 'x'.repeat(110)), ['#', ...words].map((text, index) => index === 0 ? ` ${text}` : text),
+	], random).join(' ');
+	return {text: preloadLines.map((text, index) => index === at ? broken : text).join('\n'), expected: new RegExp(String.raw`preload_config:${at + 1}: .*\. \S`)};
+}
+
+test('preload_configs', async t => {
+	const random = makeRandom(seed);
+	const directory = path.join(makeTemporaryDirectory(t), 'settings');
+	await runConfig(directory, ['set', 'mem_default', '64']);
+	for (let index = 0; index < each; index++) {
+		const {text, expected} = badPreload(random);
+		const where = `case ${index}: ${text}`;
+		writeTemporaryFile(directory, 'preload_config', Buffer.from(text, 'latin1'), 0o644);
+		const before = contentsOf(directory);
+		for (const [args, code] of [[['validate'], 1], [['preload', 'add', 'x', 'INET', 'STREAM', 'TCP'], 125], [['preload', 'remove', 'redis'], 125], [['export'], 125]] as const) {
+			const {code: got, stdout, stderr} = await runConfig(directory, args);
+			t.is(got, code, `${where}`);
+			t.regex(`${stdout}${stderr}`, expected, `${where}`);
+			t.notRegex(stdout + stderr, /internal error|undefined|\n\s+at /, `${where}`);
+			t.deepEqual(contentsOf(directory), before, `${where}`);
+		}
+	}
 });
 
 const profile = {summary: 'a', cost: 'b', settings: {polling_time: '5us'}};

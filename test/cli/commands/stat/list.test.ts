@@ -161,3 +161,20 @@ test('a connection that was left to a forked child is the child\'s', async t => 
 		return left.length === 0 ? left : undefined;
 	}), []);
 });
+
+test('a process that does not exist is told', async t => {
+	const {code, stdout, stderr} = await rsstat('--pid', '4194304', '--json');
+	t.is(code, 1);
+	t.like(JSON.parse(stdout), {connections: []});
+	t.regex(stderr, /there is no process 4194304/);
+	t.is((await rsstat('summary', '--pid', '4194304')).code, 1);
+});
+
+test('the summary and the metrics obey the filters', async t => {
+	const {pid} = await startPromoted(t);
+	const summary = JSON.parse((await rsstat('summary', '--json', '--pid', String(pid))).stdout) as {readonly processes: number; readonly connections: number};
+	t.like(summary, {processes: 1, connections: 2});
+	t.like(JSON.parse((await rsstat('summary', '--json', '--port', '1')).stdout), {processes: 0, connections: 0});
+	const metrics = (await rsstat('--prometheus', '--pid', String(pid))).stdout;
+	t.deepEqual([...new Set([...metrics.matchAll(/pid="(\d+)"/g)].map(([, found]) => Number(found)))], [pid]);
+});

@@ -3,6 +3,8 @@ import {readFileSync} from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import {type EventLog} from '../../../../cli/control/stat/find-trace.js';
+import {statTool} from '../../../../cli/commands/stat.js';
+import {runToolHere} from '../../helpers/run-tool.js';
 import {rsstat, startPromoted} from '../../helpers/stat.js';
 import {startTalker, underToolkit, until} from '../../helpers/talker.js';
 import {makeTemporaryDirectory, writeTemporaryFile} from '../../helpers/temporary-directory.js';
@@ -37,6 +39,9 @@ test('of a process that was killed, in a file and in a core', async t => {
 	t.like(dead, {pid, program: 'node'});
 	t.deepEqual(dead!.events.slice(0, alive!.events.length), alive!.events);
 
+	const found = await runToolHere(statTool, ['trace', '--json', String(pid)], {env: {RSOCKET_TRACE: path.join(directory, 'trace')}});
+	t.deepEqual((JSON.parse(found.stdout) as {traces: EventLog[]}).traces, [dead!]);
+
 	// A core has the same bytes at the beginning of a page, somewhere.
 	const trace = readFileSync(file);
 	for (const pages of [3, 255, 256, 300]) {
@@ -62,9 +67,9 @@ test('the file\'s name may hold the pid; closing and refusals are told', async t
 
 test('what holds none', async t => {
 	const directory = makeTemporaryDirectory(t);
-	t.regex((await rsstat('trace', '4194304')).stderr, /^rsstat: there is no process 4194304\n/);
+	t.regex((await rsstat('trace', '4194304')).stderr, /^rsstat: there is no process 4194304, and no file of its trace in .*\n.*rsrun --trace=FILE next time/);
 	t.regex((await rsstat('trace', '1')).stderr, /^rsstat: process 1 shows no trace\n/);
-	t.regex((await rsstat('trace', path.join(directory, 'none'))).stderr, /cannot be read\n/);
+	t.regex((await rsstat('trace', path.join(directory, 'none'))).stderr, /is no file that can be read\n/);
 	t.like(await rsstat('trace', writeTemporaryFile(directory, 'text', 'not a trace')), {code: 125, stdout: ''});
 	t.like(await rsstat('trace', writeTemporaryFile(directory, 'empty', '')), {code: 125, stdout: ''});
 });

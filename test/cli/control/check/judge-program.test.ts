@@ -1,6 +1,8 @@
 import {spawnSync} from 'node:child_process';
+import {chmodSync, readFileSync, rmSync} from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
+import {URL} from 'node:url';
 import test, {type ExecutionContext} from 'ava';
 import {judgeProgram, type Judgement} from '../../../../cli/control/check/judge-program.js';
 import {ownSystem} from '../../../../cli/control/check/own-system.js';
@@ -42,14 +44,15 @@ test('scripts are judged by what runs them', t => {
 	t.deepEqual(judge(writeTemporaryFile(directory, 'env', '#!/usr/bin/env sh\n')).interpreters, ['/usr/bin/sh']);
 	t.deepEqual(judge(writeTemporaryFile(directory, 'none', 'echo\n')).interpreters, ['/bin/sh']);
 	const chain = writeTemporaryFile(directory, 'loop', `#!${path.join(directory, 'loop')}\n`);
-	t.true(judge(chain).interpreters.length < 10);
+	t.like(judge(chain), {verdict: 'cannot-start', interpreters: [chain]});
+	t.deepEqual(codes(judge(chain)), ['script-loop']);
 });
 
 test('static programs run plain, and say the remedy', t => {
 	const judgement = judge(writeTemporaryFile(makeTemporaryDirectory(t), 'static', makeElf()));
 	t.like(judgement, {verdict: 'plain', linkage: 'static'});
 	t.like(judgement.findings[0], {code: 'static', verdict: 'plain', remedy: 'Use a dynamically linked build.'});
-	t.like(judge(writeTemporaryFile(makeTemporaryDirectory(t), 'musl', makeElf({interpreter: '/lib/ld-musl-x86_64.so.1'}))), {verdict: 'plain', linkage: 'dynamic'});
+	t.like(judge(writeTemporaryFile(makeTemporaryDirectory(t), 'musl', makeElf({interpreter: '/lib/ld-musl-x86_64.so.1'}))).findings.at(-1), {code: 'musl', verdict: 'plain'});
 	t.is(judge(writeTemporaryFile(makeTemporaryDirectory(t), 'go', makeElf({noteNames: ['Go']}))).findings[0]?.code, 'go');
 });
 
@@ -72,6 +75,67 @@ test('a call that no table has would be missed', t => {
 	t.deepEqual(codes(judgement), ['unknown-calls']);
 });
 
+test('a program that brings the calls itself would not use ours', t => {
+	const source = 'int connect(); int send() { return 0; } int main() { return connect() + send(); }';
+	const directory = makeTemporaryDirectory(t);
+	const judgement = judge(compile(t, path.join(directory, 'open'), source, '-rdynamic'));
+	t.is(judgement.verdict, 'misbehaves');
+	t.deepEqual(codes(judgement), ['own-calls']);
+});
+
+test('a program without sockets is not said to be accelerated', t => {
+	const directory = makeTemporaryDirectory(t);
+	const none = judge(compile(t, path.join(directory, 'none'), 'int main() { return 0; }'));
+	t.is(none.verdict, 'plain');
+	t.deepEqual(codes(none), ['no-sockets']);
+	t.like(judge(compile(t, path.join(directory, 'starts'), 'int execvp(); int main() { return execvp(); }')), {verdict: 'unknown', findings: [{code: 'no-sockets'}]});
+});
+
+test('what cannot start is not said to be accelerated', t => {
+	const directory = makeTemporaryDirectory(t);
+	const whole = readFileSync(compile(t, path.join(directory, 'whole'), 'int connect(); int main() { return connect(); }'));
+	for (const size of [20, 64, 500, 5000]) {
+		t.like(judge(writeTemporaryFile(directory, 'cut', whole.subarray(0, size))), {verdict: 'cannot-start', findings: [{code: 'broken'}]}, `${size} bytes`);
+	}
+
+	t.like(judge(compile(t, path.join(directory, 'object.o'), 'int main() { return 0; }', '-c')), {verdict: 'cannot-start', findings: [{code: 'broken'}]});
+	t.like(judge(writeTemporaryFile(directory, 'bionic', makeElf({interpreter: '/system/bin/linker64'}))), {verdict: 'cannot-start', findings: [{code: 'linker-missing'}, {code: 'libc'}]});
+	t.is(judge(writeTemporaryFile(directory, 'other', makeElf({interpreter: process.execPath}))).verdict, 'plain');
+	compile(t, path.join(directory, 'libgone.so'), 'int gone() { return 0; }', '-shared', '-fPIC');
+	const needy = compile(t, path.join(directory, 'needy'), 'int connect(), gone(); int main() { return connect() + gone(); }', path.join(directory, 'libgone.so'), '-Wl,-soname,x', '-Wl,-rpath,$ORIGIN');
+	t.is(judge(needy).verdict, 'accelerates');
+	rmSync(path.join(directory, 'libgone.so'));
+	const judgement = judge(needy);
+	t.is(judgement.verdict, 'cannot-start');
+	t.regex(judgement.findings[0]?.text ?? '', /libgone\.so cannot be found/);
+});
+
+test('a program that may not be read', t => {
+	const {uid} = ownSystem(native, toRaw(''));
+	const directory = makeTemporaryDirectory(t);
+	chmodSync(directory, 0o755);
+	const file = compile(t, path.join(directory, 'closed'), 'int connect(); int main() { return connect(); }');
+	const ask = (mode: number, capabilities: boolean): Judgement => {
+		chmodSync(file, mode);
+		const script = `import {judgeProgram} from ${JSON.stringify(new URL('../../../../cli/control/check/judge-program.js', import.meta.url).href)};
+			import {ownSystem} from ${JSON.stringify(new URL('../../../../cli/control/check/own-system.js', import.meta.url).href)};
+			import {loadNative} from ${JSON.stringify(new URL('../../../../cli/native.js', import.meta.url).href)};
+			const native = loadNative();
+			if (process.getuid() === 0) { process.setgid(65534); process.setuid(65534); }
+			const system = {...ownSystem(native, ''), hasCapabilities: () => ${capabilities}, uid: ${uid + 1}};
+			console.log(JSON.stringify(judgeProgram(process.argv[1], system, native)));`;
+		const {stdout, stderr} = spawnSync(process.execPath, ['--input-type=module', '-e', script, file], {encoding: 'utf8', env: {...process.env, NODE_V8_COVERAGE: undefined}});
+		t.is(stderr, '');
+		return JSON.parse(stdout) as Judgement;
+	};
+
+	t.like(ask(0o311, false), {verdict: 'unknown', findings: [{code: 'unreadable'}]});
+	t.like(ask(0o4311, false), {verdict: 'plain'});
+	t.true(codes(ask(0o4311, false)).includes('setid'));
+	t.like(ask(0o311, true), {verdict: 'plain'});
+	t.true(codes(ask(0o311, true)).includes('capabilities'));
+});
+
 test('a library that stands in for the same calls is in the way', t => {
 	const directory = makeTemporaryDirectory(t);
 	compile(t, path.join(directory, 'libother.so'), 'int connect() { return 0; } int recv() { return 0; }', '-shared', '-fPIC');
@@ -84,7 +148,6 @@ test('a library that stands in for the same calls is in the way', t => {
 
 test('remarks that change nothing', t => {
 	const directory = makeTemporaryDirectory(t);
-	t.deepEqual(codes(judge(compile(t, path.join(directory, 'none'), 'int main() { return 0; }'))), ['no-sockets']);
 	const filter = compile(t, path.join(directory, 'filter'), 'int prctl(); int connect(); const char *s = "PR_SET_SECCOMP failed"; int main() { return prctl(s) + connect(); }');
 	t.deepEqual(codes(judge(filter)), ['seccomp']);
 	const uring = compile(t, path.join(directory, 'uring'), 'long syscall(); int connect(); const char *s = "io_uring_setup"; int main() { return syscall(s) + connect(); }');

@@ -1,8 +1,9 @@
 import test from 'ava';
 import {CliError} from '../../../../cli/control/cli-error.js';
 import {diffDocuments} from '../../../../cli/control/config/diff.js';
-import {directoryToDocument, documentToChanges, readDocument, readInput} from '../../../../cli/control/config/document.js';
+import {directoryToDocument, documentToChanges, readDocument} from '../../../../cli/control/config/document.js';
 import {readDirectory} from '../../../../cli/control/config/read-directory.js';
+import {readText as readInput} from '../../../../cli/control/read-text.js';
 import {loadNative} from '../../../../cli/native.js';
 import {makeRoot} from '../../helpers/make-root.js';
 import {makeTemporaryDirectory, writeTemporaryFile} from '../../helpers/temporary-directory.js';
@@ -47,10 +48,10 @@ test('values may have units', t => {
 test('every fault of a document is told, with file and line', t => {
 	for (const [text, pattern] of [
 		['{\n"version": 1,\n', /config\.json:3: no JSON/],
-		['{}', /config\.json:1: the document is not as the schema has it\. It must have required property 'version'/],
+		['{}', /config\.json:1: the document is not as the schema has it\. It needs "version"/],
 		['{"version": 1,\n"settings": {\n"poling_time": 1}}', /config\.json:3: settings knows no "poling_time"\. Did you mean polling_time\?/],
 		['{"version": 1,\n"settings": {\n"polling_time": -1}}', /config\.json:3: polling_time cannot have this value\. It is a number from 0 to 1000000/],
-		['{"version": 1, "rules": [{}, {"use": "tpc"}]}', /rules, 0 .*exactly one of use, set and profile[^]*rules, 1, use .*one of both, auto, shm, tcp/],
+		['{"version": 1, "rules": [{}, {"use": "tpc"}]}', /rule 1 .*exactly one of use, set and profile[^]*rule 2: use .*one of both, auto, shm, tcp/],
 		['{"version": 1, "rules": [{"use": "tcp"}, {"use": "tcp", "peer": "10.0.0.1/40"}]}', /config\.json:1: an IPv4 prefix has 0 to 32 bits/],
 		['{"version": 1, "rules": [{"profile": "latancy"}]}', /json:1: no profile is called "latancy"\. Did you mean latency\?/],
 		['{"version": 1, "preload": [{"program": "*", "domain": "INTE", "type": "*", "protocol": "*"}]}', /config\.json:1: "INTE" is no domain/],

@@ -10,11 +10,11 @@ test('lines of four words', t => {
 	const {entries, faults} = parsePreloadConfig('# comment\nredis INET STREAM TCP\n\n  *\tAF_INET6 sock_dgram  IPPROTO_UDP\n* * * *\n', 'f');
 	t.deepEqual(faults, []);
 	t.deepEqual(entries, [
-		{program: 'redis', domain: 'INET', type: 'STREAM', protocol: 'TCP'},
-		{program: '*', domain: 'INET6', type: 'DGRAM', protocol: 'UDP'},
-		{program: '*', domain: '*', type: '*', protocol: '*'},
+		{line: 2, program: 'redis', domain: 'INET', type: 'STREAM', protocol: 'TCP'},
+		{line: 4, program: '*', domain: 'INET6', type: 'DGRAM', protocol: 'UDP'},
+		{line: 5, program: '*', domain: '*', type: '*', protocol: '*'},
 	]);
-	t.deepEqual(parsePreloadConfig(formatPreloadConfig(entries), 'f').entries, entries);
+	t.deepEqual(parsePreloadConfig(formatPreloadConfig(entries), 'f').entries, entries.map((entry, index) => ({...entry, line: index + 1})));
 });
 
 test('a wrong word has its line and the nearest right one', t => {

@@ -1,11 +1,12 @@
 import {Buffer} from 'node:buffer';
 import {spawn, spawnSync} from 'node:child_process';
-import {closeSync, linkSync, mkdirSync, openSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync} from 'node:fs';
+import {chmodSync, closeSync, linkSync, mkdirSync, openSync, readdirSync, readFileSync, statSync, symlinkSync, utimesSync, writeFileSync} from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
 import {fileURLToPath, URL} from 'node:url';
 import test from 'ava';
 import {CliError} from '../../../../cli/control/cli-error.js';
+import {readDirectory} from '../../../../cli/control/config/read-directory.js';
 import {writeDirectory} from '../../../../cli/control/config/write-directory.js';
 import {loadNative} from '../../../../cli/native.js';
 import {contentsOf} from '../../helpers/run-config.js';
@@ -94,6 +95,79 @@ test('no permission, and a place where there can be no directory', t => {
 	t.is(stderr, '');
 	t.regex(stdout, /^permission Nothing was changed\. Use sudo.*\npermission Nothing was changed\. Use sudo/);
 	t.deepEqual(contentsOf(path.join(root, 'closed')), {a: '1\n'});
+});
+
+test('an owner whose directory stands in a closed one', t => {
+	const root = makeRoot(t, {'own/a': '1\n', 'own/gone': '1\n'});
+	chmodSync(root, 0o755);
+	const own = path.join(root, 'own');
+	const script = String.raw`
+		import {chmodSync} from 'node:fs';
+		import {writeDirectory} from ${JSON.stringify(new URL('../../../../cli/control/config/write-directory.js', import.meta.url).href)};
+		import {loadNative} from ${JSON.stringify(new URL('../../../../cli/native.js', import.meta.url).href)};
+		const native = loadNative();
+		if (process.getuid() === 0) { process.setgid(65534); process.setuid(65534); } else { chmodSync(process.argv[1] + '/..', 0o555); }
+		writeDirectory(process.argv[1], new Map([['a', '2\n'], ['b', '3\n'], ['gone', undefined]]), native);`;
+	if (process.getuid?.() === 0) {
+		spawnSync('chown', ['-R', '65534:65534', own]);
+	}
+
+	const {stderr} = spawnSync(process.execPath, ['--input-type=module', '-e', script, own], {encoding: 'utf8', env: {...process.env, NODE_V8_COVERAGE: undefined}});
+	chmodSync(root, 0o755);
+	t.is(stderr, '');
+	t.deepEqual(contentsOf(own), {a: '2\n', b: '3\n'});
+	t.deepEqual(readdirSync(root), ['own']);
+});
+
+test('where the directory cannot be exchanged, files are', t => {
+	const busy = {...native, exchange() {
+		throw Object.assign(new Error('EBUSY'), {code: 'EBUSY'});
+	}};
+	const directory = path.join(makeRoot(t, {'own/a': '1\n'}), 'own');
+	writeDirectory(directory, new Map([['a', '2\n'], ['b', '3\n']]), busy);
+	t.deepEqual(contentsOf(directory), {a: '2\n', b: '3\n'});
+	t.deepEqual(readdirSync(path.dirname(directory)), ['own']);
+});
+
+test('killed anywhere, it leaves the old set, or a journal that the next change carries out', t => {
+	const script = String.raw`
+		import fs from 'node:fs';
+		import {syncBuiltinESMExports} from 'node:module';
+		let left = Number(process.argv[2]);
+		for (const name of ['fsyncSync', 'renameSync', 'rmSync']) {
+			const original = fs[name];
+			fs[name] = (...args) => { if (left-- === 0) process.kill(process.pid, 'SIGKILL'); return original(...args); };
+		}
+		syncBuiltinESMExports();
+		const {writeDirectory} = await import(${JSON.stringify(new URL('../../../../cli/control/config/write-directory.js', import.meta.url).href)});
+		const {loadNative} = await import(${JSON.stringify(new URL('../../../../cli/native.js', import.meta.url).href)});
+		const busy = {...loadNative(), exchange() { throw Object.assign(new Error('EBUSY'), {code: 'EBUSY'}); }};
+		writeDirectory(process.argv[1], new Map([['mem_default', '2\n'], ['polling_time', '3\n'], ['ring_size', undefined]]), busy);`;
+	const [before, after] = [{mem_default: '1\n', ring_size: '64\n'}, {mem_default: '2\n', polling_time: '3\n'}];
+	const seen = new Set<string>();
+	for (let step = 0; ; step++) {
+		const directory = makeRoot(t, before);
+		const {signal, stderr} = spawnSync(process.execPath, ['--input-type=module', '-e', script, directory, String(step)], {encoding: 'utf8', env: {...process.env, NODE_V8_COVERAGE: undefined}});
+		t.is(stderr, '');
+		const names = readdirSync(directory);
+		if (names.includes('.unfinished')) {
+			seen.add('journal');
+			const past = (Date.now() / 1000) - 60;
+			utimesSync(path.join(directory, '.unfinished'), past, past);
+			t.regex(readDirectory(directory, native).faults.at(-1)?.message ?? '', /not carried out to its end/);
+		}
+
+		writeDirectory(directory, new Map([['other', '1\n']]), native);
+		const {other: _, ...contents} = contentsOf(directory);
+		const isDone = signal === null || names.includes('.unfinished') || !('ring_size' in contents);
+		seen.add(isDone ? 'after' : 'before');
+		t.deepEqual(contents, isDone ? after : before, `step ${step}`);
+		if (signal === null) {
+			break;
+		}
+	}
+
+	t.deepEqual([...seen].toSorted(), ['after', 'before', 'journal']);
 });
 
 test('somebody else is at it', t => {

@@ -132,7 +132,9 @@ test('rules and preload_config', t => {
 	t.is(config.preloadConfig.read({directory}), undefined);
 	config.preloadConfig.write([{program: '*', domain: 'INET', type: 'STREAM', protocol: '*'}], {directory});
 	t.is(readFileSync(path.join(directory, 'preload_config'), 'utf8'), '* INET STREAM *\n');
-	t.is(config.preloadConfig.read({directory})?.length, 1);
+	const entries = config.preloadConfig.read({directory});
+	t.is(entries?.length, 1);
+	t.deepEqual(config.preloadConfig.write(entries, {directory}), []);
 	t.throws(() => config.preloadConfig.write([{program: '*', domain: 'AX25', type: 'STREAM', protocol: '*'}], {directory}), {instanceOf: CliError});
 	config.preloadConfig.write(undefined, {directory});
 	t.is(config.preloadConfig.read({directory}), undefined);
@@ -157,6 +159,8 @@ test('following a directory', async t => {
 test('checks', async t => {
 	t.like(check.program(process.execPath), {verdict: 'accelerates', linkage: 'dynamic'});
 	const directory = makeTemporaryDirectory(t);
+	const broken = writeTemporaryFile(directory, 'broken', '\u007FELF', 0o755);
+	t.like(check.program(broken), {verdict: 'cannot-start', findings: [{code: 'broken'}]});
 	writeTemporaryFile(directory, 'polling_time', 'soon\n');
 	const findings = await check.environment({quick: true, directory});
 	t.true(['toolkit', 'kernel', 'limits', 'rdma', 'settings'].every(area => findings.some(finding => finding.area === area)));
@@ -180,7 +184,7 @@ test('the four mixes of a server and a client', async t => {
 	const server = 'require("node:net").createServer(s => s.pipe(s)).listen(Number(process.argv[1]), "127.0.0.1")';
 	const client = 'const s = require("node:net").connect(Number(process.argv[1]), "127.0.0.1", () => s.end("hello")).on("data", d => console.log(String(d)))';
 	const mixes = await check.fallback({server: [process.execPath, '-e', server, '{port}'], client: [process.execPath, '-e', client, '{port}'], settings: {promote_after_calls: 1}});
-	t.deepEqual(mixes.map(({mode, isSame, status}) => [mode, isSame, status]), ['plain', 'both', 'server', 'client'].map(mode => [mode, true, 0]));
+	t.deepEqual(mixes.map(({mode, isSame, status, serverStatus}) => [mode, isSame, status, serverStatus]), ['plain', 'both', 'server', 'client'].map(mode => [mode, true, 0, 'SIGTERM']));
 	await t.throwsAsync(check.fallback({server: ['no-such-program'], client: ['true']}), {instanceOf: CliError});
 });
 

@@ -38,7 +38,7 @@ test('a file of one\'s own', t => {
 test('an unknown name is told with the nearest one', t => {
 	t.is(t.throws(() => readProfile('latancy', native), {instanceOf: CliError})?.remedy, 'Did you mean latency?');
 	t.regex(t.throws(() => readProfile('zzzzzzzzz', native), {instanceOf: CliError})?.remedy ?? '', /^There are: balanced, latency/);
-	t.is(t.throws(() => readProfile('/nowhere/x.json', native), {instanceOf: CliError})?.code, 'profile-unknown');
+	t.is(t.throws(() => readProfile('/nowhere/x.json', native), {instanceOf: CliError})?.code, 'not-found');
 	t.is(t.throws(() => readProfile('/', native), {instanceOf: CliError})?.code, 'read-failed');
 });
 

@@ -45,7 +45,7 @@ test('a fault has its line, and what was meant', t => {
 		['use tpc * * *:*', /did you mean tcp\?/],
 		['use tcp servr * *:*', /did you mean server\?/],
 		['set * poling_time=1', /no setting has this name.*did you mean polling_time\?/],
-		['set * polling_time=-1', /It says "polling_time=-1"\.$/],
+		['set * polling_time=-1', /It says "polling_time=-1"\. polling_time is a number from 0 to/],
 		['profile * latancy', /no profile is called "latancy". Did you mean latency\?/],
 		['profile * zzzzzz', /There are: balanced, latency, low-cpu, throughput\.$/],
 		['use tcp * *', /A word is missing\./],

@@ -1,6 +1,6 @@
 import test from 'ava';
 import {type LiveConnection} from '../../../../cli/control/stat/take-snapshot.js';
-import {formatStory} from '../../../../cli/control/stat/tell-story.js';
+import {formatStory, remedyOf} from '../../../../cli/control/stat/tell-story.js';
 import {type OtherEnd} from '../../../../cli/control/stat/find-other-end.js';
 
 const side = {transport: 'tcp', bytes: 1, shmBytes: 0, calls: 1} as const;
@@ -21,4 +21,16 @@ test('what is not known', t => {
 	t.regex(text, /reason {4}newer: the library is of another version\n {2}remedy {4}Run one version\.\n {2}events {4}none are known any more\n/);
 	t.regex(text, / {2}waits {5}2 slept in the kernel, 1 ended while they still spun\n/);
 	t.regex(text, /now over unknown/);
+});
+
+test('what the other end refuses is what has to be changed', t => {
+	const reasons = [{code: 'peer-absent', text: 'No answer.', remedy: 'Start the other.'}, {code: 'rule', text: 'A rule.', remedy: 'See which.'}, {code: 'searching', text: 'Looking.', remedy: 'Wait.'}];
+	const end = (reason: string): LiveConnection => ({...connection, reason});
+	const visible = (reason: string): OtherEnd => ({kind: 'visible', connection: end(reason)});
+	t.is(remedyOf(end('peer-absent'), visible('rule'), reasons), 'The other end, p (1), refuses (rule): A rule. See which.');
+	t.is(remedyOf(end('rule'), visible('peer-absent'), reasons), 'See which.');
+	t.is(remedyOf(end('peer-absent'), visible('searching'), reasons), 'Start the other.');
+	t.is(remedyOf(end('peer-absent'), {kind: 'elsewhere'}, reasons), 'Start the other.');
+	t.is(remedyOf(end('newer'), visible('rule'), reasons), undefined);
+	t.regex(formatStory({end: {connection: end('peer-absent'), events: []}, other: visible('rule'), otherEvents: []}, reasons, (_style, text) => text), /remedy {4}The other end, p \(1\), refuses/);
 });

@@ -1,8 +1,9 @@
 import {spawnSync} from 'node:child_process';
 import {readFileSync} from 'node:fs';
 import test from 'ava';
-import {tools} from '../../../../cli/commands/tools.js';
+import {listTools} from '../../../../cli/commands/tools.js';
 import {formatManual} from '../../../../cli/control/tool/format-manual.js';
+import {loadNative} from '../../../../cli/native.js';
 import {defineCommand} from '../../../../cli/control/tool/tool.js';
 
 const page = formatManual({
@@ -33,7 +34,7 @@ test('everything of the definition is in the page', t => {
 
 test('the pages of all tools are current, and man finds no fault in them', t => {
 	const {version, man} = JSON.parse(readFileSync(new URL('../../../../../package.json', import.meta.url), 'utf8')) as {version: string; man: string[]};
-	for (const tool of tools) {
+	for (const tool of listTools(loadNative())) {
 		const published = readFileSync(new URL(`../../../../../man/${tool.name}.1`, import.meta.url), 'utf8');
 		t.is(published, formatManual(tool, version, /^\.TH \S+ 1 (\S+)/m.exec(published)?.[1] ?? ''), 'node scripts/check.d/man.mjs --write');
 		t.true(man.includes(`man/${tool.name}.1`));
