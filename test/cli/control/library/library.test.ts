@@ -63,6 +63,16 @@ test('a profile and rules', async t => {
 	t.regex(stdout, /^[a-z_]+=\d+,.*\n.*tcp/);
 });
 
+test('the trace of one that has ended', async t => {
+	const trace = path.join(makeTemporaryDirectory(t), 'trace');
+	const subprocess = run(process.execPath, ['-e', program], {settings: {promote_after_calls: 1}, trace, stdin: 'pipe'});
+	t.teardown(() => subprocess.kill('SIGKILL'));
+	await until(() => subprocess.connections().length === 2 || undefined);
+	subprocess.stdin.end();
+	await subprocess;
+	t.is(stats.trace(`${trace}.${subprocess.pid}`)[0]?.pid, subprocess.pid);
+});
+
 test('what is wrong', async t => {
 	const error = t.throws(() => {
 		void run('true', [], {settings: {polling_tim: 1}});
