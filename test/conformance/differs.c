@@ -157,7 +157,6 @@ CASE(zerocopy_numbers_of_a_passed_descriptor)
 	memcpy(&notice, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(notice));
 	CHECK_EQ(notice.ee_data, kit_expect() == EXPECT_SHM ? 0 : 2);
 	pair_close(&pair);
-	pair_close(&pair);
 }
 
 PEER(send_and_sleep)
