@@ -1,33 +1,33 @@
-/** Fails on an include or import against the arrows: preload, addon and cli use core; core uses transport.h; transports use nothing above it. */
+/** Fails on an include or import against the arrows: preload, rsocket, addon and cli use core; what moves bytes and wakes sleepers knows no connections. */
 import {execFileSync} from 'node:child_process';
 import {readFileSync} from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
 
-/** Headers of the core that a transport may use: they know nothing of connections. */
-const belowTransports = new Set(['transport.h', 'wire.h', 'barrier.h', 'ring.h', 'sys.h', 'lock.h', 'bell.h', 'kernel.h', 'thread.h', 'log.h', 'config.h', 'reason.h', 'stats.h']);
+/** Headers of the core that know nothing of connections. */
+const belowConnections = new Set(['wire.h', 'barrier.h', 'ring.h', 'sys.h', 'lock.h', 'bell.h', 'link.h', 'message.h', 'kernel.h', 'thread.h', 'log.h', 'config.h', 'reason.h', 'stats.h']);
 
 /** `files`, and which names in them are against the arrows; the first row that matches a file counts. */
 const rules = [
 	{
 		files: /^core\/addon\//,
-		isWrong: name => !['config.h', 'reason.h', 'rule.h', 'stats.h', 'trace.h', 'launch.h', 'config_export.h', 'stats_export.h', 'rcalls.h', 'watcher.h', 'rsocket_export.h', 'rdma/rsocket.h'].includes(name) && isOurs(name),
+		isWrong: name => !['config.h', 'reason.h', 'rule.h', 'stats.h', 'trace.h', 'launch.h', 'config_export.h', 'stats_export.h', 'rcalls.h', 'watcher.h', 'rsocket_export.h'].includes(name) && isOurs(name),
 		why: 'the addon hands out tables and reports, and reaches sockets by the public header only',
 	},
 	{
-		files: /^core\/(shm|tcp|verbs)\//,
-		isWrong: (name, file) => isOurs(name) && !belowTransports.has(name) && !isOfFolder(name, file),
-		why: 'a transport uses nothing above transport.h',
+		files: /^core\/(ring|bell|link|message|lock|kernel)\.[ch]$/,
+		isWrong: name => isOurs(name) && !belowConnections.has(name),
+		why: 'what moves bytes and wakes sleepers knows no connections',
 	},
 	{
 		files: /^core\//,
-		isWrong: name => /^(preload|addon|shm|tcp|verbs)\/|^(route|calls|real)\.h$|napi/.test(name.replace(/^(\.\.\/)+/, '')),
-		why: 'the core knows neither libc hooks nor Node, and transports by transport.h only',
+		isWrong: name => /^(preload|addon)\/|^real\.h$|napi/.test(name.replace(/^(\.\.\/)+/, '')),
+		why: 'the core knows neither libc hooks nor Node',
 	},
 	{
 		files: /^(preload|rsocket)\//,
-		isWrong: name => /^(\.\.\/)*(core\/)?(addon|shm|tcp|verbs)\/|napi/.test(name),
-		why: 'the libraries use the core, not what is below it',
+		isWrong: name => /^(\.\.\/)*(core\/)?addon\/|napi/.test(name),
+		why: 'the libraries use the core, not the addon',
 	},
 	{
 		files: /^cli\/control\//,
@@ -48,13 +48,9 @@ function isOurs(name) {
 	return ourHeaders.has(path.basename(name));
 }
 
-function isOfFolder(name, file) {
-	return !name.includes('/') && tracked.includes(path.join(path.dirname(file), name));
-}
-
 /** What a source file includes or imports, with line numbers. */
 function namesIn(file) {
-	const pattern = /\.(c|cc|h|def)$/.test(file) ? /^\s*#\s*include\s+["<]([^">]+)[">]/ : /(?:from|import\()\s*'([^']+)'/;
+	const pattern = /\.(c|cc|h|def)$/.test(file) ? /^\s*#\s*include\s+"([^"]+)"/ : /(?:from|import\()\s*'([^']+)'/;
 	return readFileSync(file, 'utf8').split('\n').flatMap((line, index) => {
 		const name = pattern.exec(line)?.[1];
 		return name === undefined ? [] : [{name, line: index + 1}];
