@@ -12,9 +12,18 @@ type Surroundings = {
 	readonly signal: AbortSignal;
 };
 
-/** Only for applications that cannot be run as things are. What the package managers say goes to standard error. */
+/** Debian packages that are installed; undefined: this is no Debian. */
+async function listInstalled(path: string): Promise<Set<string> | undefined> {
+	// eslint-disable-next-line no-template-curly-in-string -- dpkg-query's own
+	const {failed, stdout} = await execa('dpkg-query', ['-W', '-f=${db:Status-Status} ${Package}\n'], {reject: false, stdin: 'ignore', extendEnv: true, env: {PATH: searchPath({}, path)}});
+	return failed ? undefined : new Set(stdout.split('\n').filter(line => line.startsWith('installed ')).map(line => line.slice('installed '.length)));
+}
+
+/** Only for applications that cannot be run as things are, or whose Debian packages are not all there: a module of an interpreter is not seen otherwise. What the package managers say goes to standard error. */
 export async function installPackages(manifests: readonly Manifest[], {path, npmDirectory, isRoot, signal}: Surroundings): Promise<void> {
-	const wanting = manifests.filter(manifest => findMissing(manifest, path, npmDirectory) !== undefined);
+	const installed = await listInstalled(path);
+	const isIncomplete = ({packages: {debian = []}}: Manifest): boolean => installed !== undefined && debian.some(name => !installed.has(name));
+	const wanting = manifests.filter(manifest => findMissing(manifest, path, npmDirectory) !== undefined || isIncomplete(manifest));
 	const debian = [...new Set(wanting.flatMap(({packages}) => packages.debian ?? []))];
 	const npm = [...new Set(wanting.flatMap(({packages}) => packages.npm ?? []))];
 	const run = async (command: readonly string[]): Promise<void> => {

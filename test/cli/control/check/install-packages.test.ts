@@ -13,6 +13,7 @@ function makeManagers(t: ExecutionContext, exitCode = 0) {
 		writeTemporaryFile(directory, name, `#!/bin/sh\necho "${name} $*" >>${log}\nexit ${exitCode}\n`);
 	}
 
+	writeTemporaryFile(directory, 'dpkg-query', '#!/bin/sh\nprintf "installed c\\nconfig-files d\\n"\n');
 	return {path: `${directory}:/usr/bin:/bin`, npmDirectory: '/nowhere', signal: new AbortController().signal, lines: () => readFileSync(log, 'utf8').trim().split('\n')};
 }
 
@@ -23,6 +24,12 @@ test('only what is missing, once', async t => {
 	const managers = makeManagers(t);
 	await installPackages([wanting, wanting, modules, tinyApp({packages: {debian: ['c']}})], {...managers, isRoot: true});
 	t.deepEqual(managers.lines(), ['apt-get -q update', 'apt-get -q install -y --no-install-recommends a b', 'npm install --no-audit --no-fund --prefix /nowhere ws@8']);
+});
+
+test('a package that no program tells of', async t => {
+	const managers = makeManagers(t);
+	await installPackages([tinyApp({packages: {debian: ['c', 'd']}})], {...managers, isRoot: true});
+	t.deepEqual(managers.lines(), ['apt-get -q update', 'apt-get -q install -y --no-install-recommends c d']);
 });
 
 test('by sudo for others than root', async t => {
