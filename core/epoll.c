@@ -445,6 +445,38 @@ void epoll_mark(struct conn *c, uint32_t events)
 	readiness_drop();
 }
 
+/* What the kernel is given for an untagged registration. One-shot ones carry our label from the start: only then do we know, when
+ * the connection is promoted, whether the shot was fired. */
+static struct epoll_event kernel_event(struct reg *r, const struct epoll_event *event)
+{
+	struct epoll_event labelled = *event;
+
+	if (event->events & EPOLLONESHOT) {
+		labelled.data.u64 = r->set->tag | r->index;
+		r->set->labelled = true;
+	}
+	return labelled;
+}
+
+void epoll_again(struct conn *c)
+{
+	if (!load_relaxed(&c->regs))
+		return;
+	readiness_take();
+	for (struct reg *r = c->regs; r; r = r->conn_next) {
+		struct epoll_event event = {.events = r->events, .data = r->data};
+
+		if (r->tagged) {
+			queue_and_wake(r);
+		} else if (!r->disabled && fdtab_conn(r->fd) == c) {
+			/* The kernel looks anew at what is modified. */
+			event = kernel_event(r, &event);
+			kernel_epoll_ctl(r->set->epfd, EPOLL_CTL_MOD, r->fd, &event);
+		}
+	}
+	readiness_drop();
+}
+
 void epoll_forget_conn(struct conn *c)
 {
 	if (!load_relaxed(&c->regs))
@@ -601,19 +633,6 @@ static int control_tagged(struct reg *r, int op, const struct epoll_event *event
 	if (op != EPOLL_CTL_DEL)
 		queue_and_wake(r);
 	return 0;
-}
-
-/* What the kernel is given for an untagged registration. One-shot ones carry our label from the start: only then do we know, when
- * the connection is promoted, whether the shot was fired. */
-static struct epoll_event kernel_event(struct reg *r, const struct epoll_event *event)
-{
-	struct epoll_event labelled = *event;
-
-	if (event->events & EPOLLONESHOT) {
-		labelled.data.u64 = r->set->tag | r->index;
-		r->set->labelled = true;
-	}
-	return labelled;
 }
 
 static int control_add(struct epset *set, struct conn *c, int fd, struct epoll_event *event)

@@ -8,6 +8,7 @@
  * Where the kernel allows no copy the table is published all the same, without addresses: limits, rights and bounds are looked up in it
  * as ever, and only the bytes go another way (place.h). */
 #include "iomap.h"
+#include "epoll.h"
 #include "kernel.h"
 #include "log.h"
 #include "message.h"
@@ -39,6 +40,7 @@
 
 #define PIECE (1u << 20)       /* bytes a visit */
 #define FOUND_NS 5000000000ull /* how long the peer is waited for */
+#define REFUSE_NS 1000000000ull
 #define ALONE_NS \
 	200000000ull   /* the same by riomap if it is in this process, maybe in this very thread; then the map waits */
 #define PAUSE_NS 20000 /* between looks, at first */
@@ -68,6 +70,7 @@ struct iomap {
 	uint32_t own_count, peer_count; /* entries; our own copies */
 	struct ucred peer_cred;
 	uint32_t last;              /* the entry of the peer's that was visited last */
+	uint32_t put_off;           /* 1: a send was told EAGAIN, though TCP takes bytes; relaxed */
 	uint32_t kin;               /* a child of the peer's that was last seen to be one; relaxed */
 	struct wire_iomap *side[2]; /* where the tables are; NULL: there are none */
 	uint32_t refused;           /* 1: there are, but how bytes are placed was not agreed on */
@@ -408,13 +411,39 @@ void iomap_meet_now(int fd, short events, bool nonblock)
 	conn_put(c);
 }
 
-void iomap_meet_send(int fd, int flags)
+/* Whether a send that may not wait is put off: it could be the last call of a program that only looks at its memory from now on. */
+static bool refuses(struct conn *c)
+{
+	return iomap_searching(c) && young(c, REFUSE_NS);
+}
+
+int iomap_meet_send(int fd, int flags)
 {
 	struct conn *c = fdtab_conn(fd);
 	struct iomap *i = c ? load_acquire(&c->iomap) : NULL;
+	bool put_off;
 
-	if (i && !is_settled(c) && load_relaxed(&i->pending))
-		iomap_meet(fd, 0, flags & MSG_DONTWAIT);
+	if (!i || is_settled(c) || !load_relaxed(&i->pending))
+		return 0;
+	iomap_meet(fd, 0, flags & MSG_DONTWAIT);
+	c = conn_get(fd);
+	if (!c)
+		return 0;
+	put_off = ((flags & MSG_DONTWAIT) || load_relaxed(&c->shared->nonblock)) && refuses(c);
+	if (put_off)
+		store_relaxed(&i->put_off, 1);
+	conn_put(c);
+	return put_off ? -EAGAIN : 0;
+}
+
+void iomap_met(struct conn *c)
+{
+	struct iomap *i = load_acquire(&c->iomap);
+
+	if (i && load_relaxed(&i->put_off) && !refuses(c)) {
+		store_relaxed(&i->put_off, 0);
+		epoll_again(c);
+	}
 }
 
 /* Whether there will be no placement. */

@@ -60,9 +60,11 @@ static inline void iomap_meet(int fd, short events, bool nonblock)
 		iomap_meet_now(fd, events, nonblock);
 }
 
-/* Before bytes are sent on FD: who maps, sends and then only looks at its memory would not be found. A send that may not wait looks once:
- * its program comes back. */
-void iomap_meet_send(int fd, int flags);
+/* Before bytes are sent on FD: who maps, sends and then only looks at its memory could not be found. 0, or -EAGAIN: a send that may not wait is
+ * put off, in the first second of the connection. */
+int iomap_meet_send(int fd, int flags);
+/* A wait looked for C's peer. Whoever was put off and watches edges hears when it may send. */
+void iomap_met(struct conn *c);
 
 /* This process lets go of C: takes back what it mapped. Waits for visits of the peer's that are under way, at most a second. */
 void iomap_fini(struct conn *c);

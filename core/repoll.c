@@ -30,13 +30,15 @@ static bool meet(int fd)
 	struct conn *c = fdtab_conn(fd);
 	bool searching;
 
-	if (!c || !iomap_waits(c))
+	if (!c || (!iomap_waits(c) && !load_relaxed(&c->iomap)))
 		return false;
 	iomap_meet(fd, POLLIN, true);
 	c = conn_get(fd);
-	searching = c && iomap_searching(c);
-	if (c)
-		conn_put(c);
+	if (!c)
+		return false;
+	searching = iomap_searching(c);
+	iomap_met(c);
+	conn_put(c);
 	return searching;
 }
 

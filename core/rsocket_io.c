@@ -244,7 +244,8 @@ static ssize_t transmit(int fd, const struct msghdr *msg, int flags)
 	struct passage p;
 	ssize_t n;
 
-	iomap_meet_send(fd, flags);
+	if (iomap_meet_send(fd, flags) < 0)
+		return -EAGAIN;
 	flags |= MSG_NOSIGNAL;
 	switch (stream_send_begin(fd, flags, &p)) {
 	case ROUTE_PLAIN:
