@@ -69,7 +69,6 @@ async function useDatabase(stage: Stage, account: Account | undefined): Promise<
 async function startUp(stage: Stage): Promise<void> {
 	for (let attempt = 0; ; attempt++) {
 		try {
-			// eslint-disable-next-line no-await-in-loop
 			await stage.output([tool('pg_isready'), '-q', '-h', '127.0.0.1', '-p', String(stage.port)]);
 			return;
 		} catch (error) {
@@ -77,7 +76,6 @@ async function startUp(stage: Stage): Promise<void> {
 				throw error;
 			}
 
-			// eslint-disable-next-line no-await-in-loop
 			await setTimeout(100);
 		}
 	}
