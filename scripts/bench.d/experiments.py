@@ -224,6 +224,10 @@ def churn(session):
     return {"rate": fields(session.run(session.program("churn"), "drive", session.port, int(session.seconds * 1000)))["connections_per_s"]}
 
 
+def elsewhere(session):
+    return fields(session.run(session.program("elsewhere"), int(session.seconds * 1_000_000)))
+
+
 IDLE_CONNECTIONS = 10_000
 
 
@@ -315,6 +319,10 @@ EXPERIMENTS = (
         Side("kernel", "both", "transport=tcp", library="librsocket.so"), Side(OURS, "both", library="librsocket.so"),
     ), (
         Line("64 B ping-pong of datagram rsockets, against kernel UDP, median", "us", f"datagrams/{OURS}/median_us", "datagrams/kernel/median_us", True),
+    ), promotes=False),
+    Experiment("elsewhere", elsewhere, (Side(OURS, "both"),), (
+        Line("read or write of what is no socket, /dev/zero and /dev/null, against libc's", "ns", f"elsewhere/{OURS}/here_ns", f"elsewhere/{OURS}/libc_ns", True),
+        Line("the same, more than libc's", "ns", f"elsewhere/{OURS}/more_ns", lower_is_better=True, limit=5),
     ), promotes=False),
     Experiment("churn", churn, pair(), (versus("churn", "rate", "connect, exchange 64 B, close", "1/s", 0.95),), promotes=False),
     Experiment("plain-peer-pingpong", pingpong, plain_peer(ONE_CPU), tuple(

@@ -6,12 +6,12 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import process from 'node:process';
 import {setTimeout as sleep} from 'node:timers/promises';
+import {freePort, isListening} from '../../../cli/control/check/ports.js';
 import {toRaw} from '../../../cli/control/raw.js';
 import {type ConnectionRecord, loadNative} from '../../../cli/native.js';
 import {type Account, Child, type Result} from './child.js';
 import {type End, type Mix} from './mix.js';
 import {library} from './paths.js';
-import {freePort, isListening} from './port.js';
 import {snapshot} from './snapshot.js';
 
 const reportCapacity = 16_384;
@@ -84,7 +84,7 @@ export class Stage {
 	async serve(command: readonly string[], options: Options & {readonly port?: number} = {}): Promise<Child> {
 		const child = this.#start('server', command, options);
 		const deadline = Date.now() + readyTimeoutMs;
-		while (!await isListening(options.port ?? this.port)) {
+		while (!isListening(options.port ?? this.port)) {
 			if (child.hasEnded || Date.now() > deadline) {
 				throw new Error(`${command.join(' ')} does not listen\n${await this.explainHang()}`);
 			}
