@@ -8,6 +8,7 @@
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -168,6 +169,22 @@ static void run_in_child(struct driver *driver, const struct op *op, struct reco
 		_exit(WEXITSTATUS(status));
 }
 
+/* What END has not read comes by TCP once a stdio number is to read it, in the next call that the other end makes: it makes one. */
+static void let_resend(struct driver *driver, int end)
+{
+	struct pollfd entry;
+
+	if (driver->me == end) {
+		driver_pass(driver);
+		driver_wait(driver);
+		return;
+	}
+	driver_wait(driver);
+	entry = (struct pollfd){.fd = calls_fd(driver, !end)};
+	poll(&entry, 1, 0);
+	driver_pass(driver);
+}
+
 static void run_all(struct driver *driver)
 {
 	const struct plan *plan = driver->plan;
@@ -175,6 +192,7 @@ static void run_all(struct driver *driver)
 	for (uint32_t i = 0; i < plan->count; i++) {
 		const struct op *op = &plan->ops[i];
 		bool pair = op->kind == OP_WARM || op->kind == OP_XFER || op->kind == OP_LATE;
+		bool to_stdio = op->kind == OP_DUP && op->slot2 == STDIO_SLOT;
 
 		if (driver->turn != op->end) {
 			if (driver->me == driver->turn)
@@ -183,8 +201,11 @@ static void run_all(struct driver *driver)
 				driver_wait(driver);
 			driver->turn = op->end;
 		}
-		if (!pair && !calls_owns(driver, op->end))
+		if (!pair && !calls_owns(driver, op->end)) {
+			if (to_stdio)
+				let_resend(driver, op->end);
 			continue;
+		}
 		guard(guard_s);
 		if (calls_owns(driver, op->end)) {
 			driver->log->now = i;
@@ -204,6 +225,8 @@ static void run_all(struct driver *driver)
 			run_in_child(driver, op, &driver->log->records[i]);
 		else
 			calls_run(driver, op, &driver->log->records[i]);
+		if (to_stdio)
+			let_resend(driver, op->end);
 		driver_note_carrier(driver, 0);
 		driver_note_carrier(driver, 1);
 	}
