@@ -1,5 +1,6 @@
 /** Turns the description of an application into tests: every mix must do what kernel TCP does. */
 import process from 'node:process';
+import {inspect} from 'node:util';
 import test, {type ExecutionContext} from 'ava';
 import {type ConnectionRecord} from '../../../cli/native.js';
 import {type Mix, mixes, plain} from './mix.js';
@@ -63,7 +64,8 @@ async function tryTwice(t: ExecutionContext, body: (attempt: ExecutionContext) =
 		return;
 	}
 
-	t.log(`needed a second attempt: ${t.title}`, ...first.errors.map(error => error.message));
+	t.log(`needed a second attempt: ${t.title}`);
+	t.log(inspect(first.errors, {depth: 6, breakLength: 150}));
 	first.discard();
 	const second = await t.try(run);
 	second.commit();
