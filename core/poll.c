@@ -76,8 +76,9 @@ short conn_stream_revents(struct conn *c, short events, size_t lowat)
 			/* Who read all of it died before it could say so. */
 			conn_grant_room(c);
 		}
+		/* TCP's FIN follows it. */
 		if (flags & TAIL_FIN)
-			revents |= POLLRDHUP;
+			revents |= load_relaxed(&c->shared->shut_send) ? POLLRDHUP | POLLHUP : POLLRDHUP;
 	} else {
 		revents |= kernel & in;
 		if (recv == STAGE_MOVING && !(kernel & POLLIN) && lowat > 1 && stream_readable(c) >= lowat)
