@@ -203,12 +203,16 @@ static ssize_t by_ring(struct dgram *d, struct dgram_dest *dest, struct iov_walk
 
 ssize_t dgram_send(int fd, const struct msghdr *msg, int flags)
 {
-	struct dgram *d = dgram_get(fd, DGRAM_OUT);
+	struct dgram *d;
 	struct dgram_dest *dest;
 	struct iov_walk walk;
 	ssize_t n = 0;
 	int type;
 
+	/* Whatever is sent next belongs to the same datagram, which the kernel puts together. */
+	if (__builtin_expect(flags & MSG_MORE, 0))
+		dgram_pin(fd);
+	d = dgram_get(fd, DGRAM_OUT);
 	if (d && !d->pinned) {
 		bool ours = !msg->msg_controllen && !(flags & ~(MSG_DONTWAIT | MSG_NOSIGNAL)) &&
 			    msg->msg_iovlen <= IOV_MAX &&

@@ -250,6 +250,22 @@ CASE(options_pin)
 	MUST(rclose(b));
 }
 
+/* The pieces of one datagram. */
+CASE(more_to_come)
+{
+	struct sockaddr_storage to, from;
+	int a = bound(AF_INET, &from), b = bound(AF_INET, &to);
+
+	meet(a, b, &to);
+	CHECK_EQ(send_to(a, "before", 6, &to), 6);
+	CHECK_EQ(rsendto(a, "in two ", 7, MSG_MORE, (struct sockaddr *)&to, length_of(&to)), 7);
+	CHECK_EQ(send_to(a, "pieces", 6, &to), 6);
+	check_gets(b, "before", &from);
+	check_gets(b, "in two pieces", &from);
+	MUST(rclose(a));
+	MUST(rclose(b));
+}
+
 CASE(epoll_sees_it)
 {
 	struct sockaddr_storage to, from;
