@@ -266,6 +266,26 @@ CASE(more_to_come)
 	MUST(rclose(b));
 }
 
+/* What a peek showed is what comes, also if a poll finds something in a ring meanwhile. */
+CASE(peeked_then_polled)
+{
+	struct sockaddr_storage to, from, other;
+	int a = bound(AF_INET, &from), b = bound(AF_INET, &to), c = bound(AF_INET, &other);
+	char buf[16];
+
+	meet(a, b, &to);
+	CHECK_EQ(send_to(c, "by kernel", 9, &to), 9);
+	CHECK_EQ(rrecv(b, buf, sizeof(buf), MSG_PEEK), 9);
+	CHECK_EQ(send_to(a, "by ring", 7, &to), 7);
+	kit_await(b, POLLIN);
+	check_gets(b, "by kernel", &other);
+	kit_await(b, POLLIN);
+	check_gets(b, "by ring", &from);
+	MUST(rclose(a));
+	MUST(rclose(b));
+	MUST(rclose(c));
+}
+
 CASE(epoll_sees_it)
 {
 	struct sockaddr_storage to, from;
