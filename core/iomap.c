@@ -167,6 +167,9 @@ static int publish(struct iomap *i, struct map *m)
 
 static bool visited(struct iomap *i, uint32_t entry)
 {
+	/* Who asks by message visits nothing: what it says there is not true. */
+	if (!i->exposed)
+		return false;
 	for (int k = 0; k < WIRE_VISITORS; k++) {
 		uint64_t visit = load_acquire(&i->own->visitor[k]);
 
@@ -190,13 +193,11 @@ static void retract(struct iomap *i, struct map *m)
 	fetch_and(&e->turn, ~1u);
 }
 
-/* The peer may still be copying into what was retracted: waits. True when it is over; the entry is free then. */
-static bool visits_end(struct iomap *i, struct map *m)
+/* The peer may still be copying into what was retracted: waits, not beyond END. True when it is over; the entry is free then. */
+static bool visits_end(struct iomap *i, struct map *m, uint64_t end)
 {
-	uint64_t start = clock_monotonic();
-
 	for (unsigned turn = 0; visited(i, m->entry); turn++) {
-		if (clock_monotonic() - start > VISIT_NS)
+		if (clock_monotonic() > end)
 			return false;
 		if (turn < 100)
 			sys_call0(SYS_sched_yield);
@@ -246,20 +247,28 @@ void iomap_publish(struct conn *c)
 	lock_drop(&i->lock);
 }
 
-void iomap_withdraw(struct conn *c)
+/* All maps of C together are waited for as long as one. */
+static void withdraw(struct conn *c, uint64_t patience_ns)
 {
 	struct iomap *i = load_acquire(&c->iomap);
+	uint64_t end;
 
 	if (!i || !i->own)
 		return;
+	end = clock_monotonic() + patience_ns;
 	lock_take(&i->lock);
 	for (struct map *m = i->maps; m; m = m->next)
 		if (m->entry != NO_ENTRY && m->owner == process_pid())
 			retract(i, m);
 	for (struct map *m = i->maps; m; m = m->next)
 		if (m->entry != NO_ENTRY && m->owner == process_pid())
-			visits_end(i, m);
+			visits_end(i, m, end);
 	lock_drop(&i->lock);
+}
+
+void iomap_withdraw(struct conn *c)
+{
+	withdraw(c, VISIT_NS);
 }
 
 void iomap_attach(struct conn *c, void *area, const uint16_t maps[2], const struct ucred *peer)
@@ -320,7 +329,8 @@ void iomap_fini(struct conn *c)
 
 	if (!i)
 		return;
-	iomap_withdraw(c);
+	/* That was done, but for what a thread mapped meanwhile. */
+	withdraw(c, 0);
 	service_remove(i);
 	message_close(i->serve);
 	place_fini(&i->place);
@@ -627,7 +637,7 @@ static int map_remove(struct iomap *i, const void *buf, size_t size)
 	if (m->entry != NO_ENTRY) {
 		retract(i, m);
 		m->leaving = 1;
-		if (!visits_end(i, m))
+		if (!visits_end(i, m, clock_monotonic() + VISIT_NS))
 			return -EBUSY;
 	} else if (m->prot && i->pending) {
 		i->pending--;

@@ -66,14 +66,15 @@ int iomap_meet_send(int fd, int flags);
 /* A wait looked for C's peer. Whoever was put off and watches edges hears when it may send. */
 void iomap_met(struct conn *c);
 
-/* This process lets go of C: takes back what it mapped. Waits for visits of the peer's that are under way, at most a second. */
+/* This process lets go of C, after iomap_withdraw. */
 void iomap_fini(struct conn *c);
 
 /* In a forked child: what the parent mapped is the parent's. */
 void iomap_forked(struct conn *c);
 
-/* Before exec, and after one that failed. */
+/* Before exec, or the end of C: takes back what this process mapped. Waits for visits of the peer's that are under way, at most a second. */
 void iomap_withdraw(struct conn *c);
+/* After an exec that failed. */
 void iomap_publish(struct conn *c);
 
 #endif

@@ -363,3 +363,91 @@ CASE(answers_not_taken)
 	MUST(rclose(fd));
 	free(bytes);
 }
+
+/* --- what the tables say --- */
+
+#define MANY 14 /* WIRE_VISITORS */
+
+/* The tables of the only connection that this process has. */
+static struct wire_iomap *find_tables(struct wire_iomap *side[2])
+{
+	FILE *file = fopen("/proc/self/maps", "r");
+	unsigned long from = 0, to = 0;
+	char line[512];
+	const struct wire_channel *channel;
+	size_t size;
+
+	CHECK(file);
+	while (fgets(line, sizeof(line), file))
+		if (strstr(line, "memfd:rsocket-channel"))
+			CHECK_EQ(sscanf(line, "%lx-%lx", &from, &to), 2);
+	fclose(file);
+	CHECK(from);
+	channel = (const struct wire_channel *)from;
+	size = 2 * sizeof(struct wire_iomap) + ((size_t)channel->maps[0] + channel->maps[1]) * sizeof(struct wire_map);
+	size = (size + WIRE_PAGE - 1) & ~(size_t)(WIRE_PAGE - 1);
+	side[0] = (struct wire_iomap *)(to - size);
+	side[1] =
+		(struct wire_iomap *)((char *)side[0] + sizeof(*side[0]) + channel->maps[0] * sizeof(struct wire_map));
+	return side[0];
+}
+
+/* Says for ever that it visits all that is mapped. */
+static void visit_for_ever(void *argument)
+{
+	const struct sockaddr_storage *address = argument;
+	int fd = connect_maps(MANY, address);
+	struct wire_iomap *side[2];
+	char done;
+
+	kit_get(fd, &done, 1);
+	find_tables(side);
+	for (int i = 0; i < 2 * MANY; i++)
+		side[i & 1]->visitor[i / 2] = (uint64_t)getpid() << 32 | (uint64_t)(i / 2 + 1);
+	kit_put(fd, "v", 1);
+	kit_get(fd, &done, 1);
+	for (;;)
+		pause();
+}
+
+static void check_visited(bool message)
+{
+	struct sockaddr_storage address;
+	char *bytes = buffer_new(BYTES), done;
+	int listener, fd;
+	int64_t start;
+	pid_t pid;
+
+	if (message)
+		forbid_copies();
+	listener = listen_maps(MANY, &address);
+	pid = kit_fork(visit_for_ever, &address);
+	fd = (int)MUST(raccept(listener, NULL, NULL));
+	MUST(rclose(listener));
+	for (int i = 0; i < MANY; i++)
+		MUST(riomap(fd, bytes, BYTES, PROT_WRITE, 0, i * BYTES));
+	PUT(fd, "m");
+	kit_get(fd, &done, 1);
+	PUT(fd, "d");
+	start = kit_now_ms();
+	if (message)
+		MUST(riounmap(fd, bytes, BYTES));
+	else
+		CHECK_FAILS(riounmap(fd, bytes, BYTES), EBUSY);
+	MUST(rclose(fd));
+	kit_note("%lld ms", (long long)(kit_now_ms() - start));
+	CHECK(kit_now_ms() - start < 2000 + KIT_LATE_MS);
+	MUST(kill(pid, SIGKILL));
+	kit_wait_killed(pid, SIGKILL);
+}
+
+/* The end of a connection waits a second for visits, not a second for each map; and for none where nobody can visit. */
+CASE(visits_for_ever)
+{
+	check_visited(false);
+}
+
+CASE(visits_by_message)
+{
+	check_visited(true);
+}
