@@ -291,7 +291,8 @@ void iomap_settle(struct conn *c, const struct placing *p)
 
 	if (i && i->side[0] && p) {
 		i->direct = p->direct;
-		i->exposed = p->exposed;
+		/* What another user's process says of its rights is not to be believed: it would learn addresses. */
+		i->exposed = p->exposed && i->peer_cred.uid == (uint32_t)sys_call0(SYS_geteuid);
 		i->place.ask = p->ask;
 		i->serve = p->serve;
 		i->owner = process_pid();

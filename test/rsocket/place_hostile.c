@@ -4,8 +4,10 @@
 
 #include "wire.h"
 
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <sys/resource.h>
+#include <sys/un.h>
 
 #define BYTES 8192
 #define ATTACKS 9
@@ -450,4 +452,115 @@ CASE(visits_for_ever)
 CASE(visits_by_message)
 {
 	check_visited(true);
+}
+
+#define OTHER_USER 12345
+#define LOW_PORT 20000
+
+static char *put_end(char *p, uint32_t address, uint16_t port)
+{
+	return p + sprintf(p, "%08x%024d%04x", ntohl(address), 0, ntohs(port));
+}
+
+static void *map_of(int fd, size_t size)
+{
+	void *map = (void *)syscall(SYS_mmap, NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	CHECK(map != MAP_FAILED);
+	return map;
+}
+
+static int bells_new(void)
+{
+	int fd = (int)MUST(memfd_create("rogue", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+	struct wire_bells *bells;
+
+	MUST(ftruncate(fd, sizeof(*bells)));
+	bells = map_of(fd, sizeof(*bells));
+	MUST(syscall(SYS_fcntl, fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL | F_SEAL_FUTURE_WRITE));
+	bells->magic = WIRE_MAGIC;
+	bells->version = WIRE_VERSION;
+	return fd;
+}
+
+/* By plain system calls, as another user: meets who listens at ADDRESS, and claims that the kernel lets it copy. */
+static void claim_rights(void *argument)
+{
+	const struct sockaddr_in *peer = argument;
+	struct sockaddr_in own;
+	socklen_t size = sizeof(own);
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	struct wire_hello hello = {.magic = WIRE_MAGIC, .version = WIRE_VERSION, .maps = 4, .capacity = {4096, 4096}};
+	struct wire_verdict verdict = {.magic = WIRE_MAGIC, .direct = 1};
+	struct wire_grant grant;
+	union {
+		struct cmsghdr head;
+		char space[CMSG_SPACE(3 * sizeof(int))];
+	} control;
+	struct iovec iov = {&grant, sizeof(grant)};
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+	char text[108], *p = text + sprintf(text, "rsocket-1-4"), byte;
+	int tcp, un, fds[3];
+	struct stat st;
+	struct wire_channel *channel;
+	const struct wire_iomap *table;
+
+	MUST(setgid(OTHER_USER));
+	MUST(setuid(OTHER_USER));
+	tcp = (int)MUST(syscall(SYS_socket, AF_INET, SOCK_STREAM, 0));
+	MUST(syscall(SYS_connect, tcp, peer, sizeof(*peer)));
+	MUST(syscall(SYS_getsockname, tcp, &own, &size));
+	p = put_end(p, peer->sin_addr.s_addr, peer->sin_port);
+	p = put_end(p, own.sin_addr.s_addr, own.sin_port);
+	memcpy(name.sun_path + 1, text, (size_t)(p - text));
+	size = sizeof(hello.cookie);
+	MUST(syscall(SYS_getsockopt, tcp, SOL_SOCKET, SO_COOKIE, &hello.cookie, &size));
+	hello.process[0] = (uint64_t)getpid();
+	un = (int)MUST(syscall(SYS_socket, AF_UNIX, SOCK_SEQPACKET, 0));
+	for (int64_t start = kit_now_ms();
+	     syscall(SYS_connect, un, &name, offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)(p - text)) < 0;
+	     usleep(1000))
+		CHECK(kit_now_ms() - start < 5000);
+	MUST(pass(un, &hello, sizeof(hello), bells_new()));
+	CHECK_EQ(syscall(SYS_recvmsg, un, &msg, 0), sizeof(grant));
+	CHECK_EQ(control.head.cmsg_len, CMSG_LEN(sizeof(fds)));
+	memcpy(fds, CMSG_DATA(&control.head), sizeof(fds));
+	MUST(fstat(fds[1], &st));
+	channel = map_of(fds[1], (size_t)st.st_size);
+	channel->side[1].attached = WIRE_ATTACHED;
+	MUST(pass(un, &verdict, sizeof(verdict), -1));
+	CHECK_EQ(syscall(SYS_recvfrom, tcp, &byte, 1, 0, NULL, NULL), 1);
+	table = (const struct wire_iomap *)((const char *)channel + WIRE_DATA_OFFSET +
+					    ((channel->capacity[0] + channel->capacity[1] + WIRE_PAGE - 1) &
+					     ~(uint64_t)(WIRE_PAGE - 1)));
+	for (uint32_t i = 0; i < channel->maps[0]; i++)
+		CHECK(table->map[i].address == 0 && table->map[i].token_at == 0);
+	CHECK_EQ(syscall(SYS_close, tcp), 0);
+}
+
+/* Where our memory is, another user's process does not learn by saying that it could write there. */
+CASE(rights_claimed_by_another_user)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET};
+	int listener = (int)MUST(rsocket(AF_INET, SOCK_STREAM, 0)), fd;
+	char *bytes = buffer_new(BYTES);
+	pid_t pid;
+
+	if (geteuid() != 0)
+		kit_skip("needs root");
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	kit_set_option(listener, SOL_RDMA, RDMA_IOMAPSIZE, 4);
+	/* Below every port that the kernel gives to clients: this end sorts lower. */
+	address.sin_port = htons(LOW_PORT);
+	while (rbind(listener, (struct sockaddr *)&address, sizeof(address)) < 0)
+		address.sin_port = htons((uint16_t)(ntohs(address.sin_port) + 1));
+	MUST(rlisten(listener, 1));
+	pid = kit_fork(claim_rights, &address);
+	fd = (int)MUST(raccept(listener, NULL, NULL));
+	MUST(riomap(fd, bytes, BYTES, PROT_WRITE, 0, 0));
+	PUT(fd, "m");
+	CHECK_EXITS(pid, 0);
+	MUST(rclose(fd));
+	MUST(rclose(listener));
 }
