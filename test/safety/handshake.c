@@ -292,6 +292,27 @@ CASE(wishes_for_rings_of_any_size)
 	each(greedy);
 }
 
+/* Nor do maps that nobody asked for cost anything. */
+static void greedy_for_maps(struct stage *s)
+{
+	struct rogue r;
+	struct stat st;
+
+	rogue_open(&r, s);
+	if (r.side == 1) {
+		r.message.hello.maps = WIRE_MAPS_MAX;
+		rogue_promote(&r);
+		MUST(fstat(r.channel_fd, &st));
+		CHECK(st.st_blocks * 512 < MIB);
+	}
+	rogue_close(&r);
+}
+
+CASE(wishes_for_maps)
+{
+	each(greedy_for_maps);
+}
+
 #define SILENT 8
 
 /* Each stops at another word of the handshake and stays there. */
