@@ -10,6 +10,7 @@
 #include "select.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/resource.h>
 
 static bool timespec_bad(const struct timespec *t)
@@ -132,19 +133,21 @@ static bool may_slice(int64_t left)
 static int select_meeting(int count, fd_set *in, fd_set *out, fd_set *except, int64_t ns)
 {
 	fd_set *sets[] = {in, out, except}, kept[3];
+	/* The program's arrays may be shorter than fd_set. */
+	const size_t size = ((size_t)count + 63) / 64 * 8;
 	uint64_t start = clock_monotonic();
 	int n = 0;
 
 	while (count <= FD_SETSIZE && may_slice(left_of(ns, start)) && meet_all(count)) {
 		for (int i = 0; i < 3; i++)
 			if (sets[i])
-				kept[i] = *sets[i];
+				memcpy(&kept[i], sets[i], size);
 		n = select_wait(count, in, out, except, MEET_NS, NULL);
 		if (n)
 			return n;
 		for (int i = 0; i < 3; i++)
 			if (sets[i])
-				*sets[i] = kept[i];
+				memcpy(sets[i], &kept[i], size);
 	}
 	return select_wait(count, in, out, except, left_of(ns, start), NULL);
 }

@@ -2,6 +2,8 @@
 #include "kit.h"
 
 #include <arpa/inet.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 
 #define LINE "the quick brown fox"
 
@@ -182,4 +184,32 @@ CASE(repoll_of_everything)
 	CHECK_EQ(repoll_wait(set, events, 4, 10), 0);
 	MUST(rclose(set));
 	CHECK_FAILS(repoll_wait(set, events, 4, 0), EBADF);
+}
+
+/* --- sets of another size --- */
+
+/* The kernel touches no more of a set than COUNT says, also while a peer is looked for. */
+CASE(select_of_short_sets)
+{
+	struct sockaddr_storage address;
+	const long page = sysconf(_SC_PAGESIZE);
+	char *memory = mmap(NULL, (size_t)page * 2, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned long *set = (unsigned long *)(void *)(memory + page - sizeof(long));
+	int listener, fd = (int)MUST(rsocket(AF_INET, SOCK_STREAM, 0)), b;
+	struct timeval soon = {.tv_usec = 20000};
+
+	CHECK(memory != MAP_FAILED);
+	MUST(mprotect(memory + page, (size_t)page, PROT_NONE));
+	kit_set_option(fd, SOL_RDMA, RDMA_IOMAPSIZE, 1);
+	listener = kit_listen(AF_INET, &address);
+	MUST(rconnect(fd, (struct sockaddr *)&address, kit_address_length(&address)));
+	b = (int)MUST(raccept(listener, NULL, NULL));
+	CHECK(fd < 64 && b < 64);
+	*set = 1ul << fd;
+	CHECK_EQ(rselect(64, (fd_set *)(void *)set, NULL, NULL, &soon), 0);
+	CHECK_EQ(*set, 0);
+	MUST(rclose(listener));
+	MUST(rclose(fd));
+	MUST(rclose(b));
+	MUST(munmap(memory, (size_t)page * 2));
 }
