@@ -441,8 +441,10 @@ int iomap_meet_send(int fd, int flags)
 	if (!c)
 		return 0;
 	put_off = ((flags & MSG_DONTWAIT) || load_relaxed(&c->shared->nonblock)) && refuses(c);
-	if (put_off)
+	if (put_off) {
 		store_relaxed(&i->put_off, 1);
+		rsocket_map_search_begins();
+	}
 	conn_put(c);
 	return put_off ? -EAGAIN : 0;
 }
@@ -455,6 +457,13 @@ void iomap_met(struct conn *c)
 		store_relaxed(&i->put_off, 0);
 		epoll_again(c);
 	}
+}
+
+bool iomap_unmet(struct conn *c)
+{
+	const struct iomap *i = load_acquire(&c->iomap);
+
+	return iomap_searching(c) || (iomap_waits(c) && load_acquire(&c->attached)) || (i && load_relaxed(&i->put_off));
 }
 
 /* Whether there will be no placement. */

@@ -65,6 +65,8 @@ static inline void iomap_meet(int fd, short events, bool nonblock)
 int iomap_meet_send(int fd, int flags);
 /* A wait looked for C's peer. Whoever was put off and watches edges hears when it may send. */
 void iomap_met(struct conn *c);
+/* Whether a wait has to look for C's peer again, or for what it has to tell, however old C is. */
+bool iomap_unmet(struct conn *c);
 
 /* This process lets go of C, after iomap_withdraw. */
 void iomap_fini(struct conn *c);

@@ -192,6 +192,8 @@ void conn_opened(struct conn *c)
 	if (record)
 		store_release(&c->stats, record);
 	stats_conn_open(c->stats, conn_fd(c), (int)c->accepted);
+	if (c->rsocket.iomap_size)
+		rsocket_map_search_begins();
 	trace_add(c, TRACE_OPENED, 0, c->accepted);
 	critical_exit();
 }
