@@ -45,6 +45,8 @@
 	200000000ull   /* the same by riomap if it is in this process, maybe in this very thread; then the map waits */
 #define PAUSE_NS 20000 /* between looks, at first */
 #define PAUSE_MAX_NS 1000000
+#define NONBLOCK_NS 1000000000ull      /* the longest that a call waits for answers which may not block */
+#define SLICE_NS 1000000               /* the same in a wait for something else */
 #define VISIT_NS 1000000000ull         /* the longest that a visit is waited for */
 #define RACES_MAX 1000                 /* maps that changed under us: beyond that it is a hostile table */
 #define HUGE_SIZE ((uintptr_t)2 << 20) /* of a huge page, on most machines */
@@ -908,26 +910,27 @@ static ssize_t piece_direct(struct iomap *i, char *buf, size_t size, uint64_t of
 }
 
 /* The peer's table says what there is; whether it is true is the peer's to know. */
-static ssize_t piece_by_message(struct conn *c, struct iomap *i, char *buf, size_t size, uint64_t offset, bool write,
-				bool nonblock)
+static ssize_t piece_by_message(struct conn *c, struct iomap *i, struct place_question *q)
 {
 	struct found f;
 	uint64_t left;
 
-	if (!find(i, offset, &f))
+	if (!find(i, q->offset, &f))
 		return -EFAULT;
-	if (!(f.prot & (write ? PROT_WRITE : PROT_READ)))
+	if (!(f.prot & (q->write ? PROT_WRITE : PROT_READ)))
 		return -EACCES;
 	if (i->owner != process_pid())
 		return -EOPNOTSUPP;
 	if (i->place.ask < 0)
 		return -EPERM;
-	left = f.length - (offset - f.offset);
-	return place_ask(c, &i->place, buf, size < left ? size : (size_t)left, offset, write, nonblock);
+	left = f.length - (q->offset - f.offset);
+	if (q->size > left)
+		q->size = (size_t)left;
+	return place_ask(c, &i->place, q);
 }
 
 /* One piece of at most PIECE bytes. As visit(), but by message it may let go of C, wait, and hold C again: see place_ask. */
-static ssize_t piece_try(struct conn *c, char *buf, size_t size, uint64_t offset, bool write, bool nonblock)
+static ssize_t piece_try(struct conn *c, struct place_question *q)
 {
 	struct iomap *i = load_acquire(&c->iomap);
 	const bool agreed = i && i->own;
@@ -936,18 +939,27 @@ static ssize_t piece_try(struct conn *c, char *buf, size_t size, uint64_t offset
 	if (!agreed)
 		n = i && load_relaxed(&i->refused) ? -EOPNOTSUPP : -EFAULT;
 	else if (i->direct)
-		n = piece_direct(i, buf, size, offset, write);
+		n = piece_direct(i, q->buf, q->size, q->offset, q->write);
 	else
-		n = piece_by_message(c, i, buf, size, offset, write, nonblock);
+		n = piece_by_message(c, i, q);
 	/* Its maps went with the connection. */
 	if ((n == -EFAULT || !agreed) && ((agreed && load_acquire(&conn_peer(c)->closed)) || ended(c)))
 		n = -ECONNRESET;
 	return n;
 }
 
+uint64_t iomap_patience(const struct conn *c, bool write, bool nonblock)
+{
+	uint64_t limit = load_relaxed(write ? &c->shared->send_timeout_ns : &c->shared->recv_timeout_ns);
+
+	return nonblock && (!limit || limit > NONBLOCK_NS) ? NONBLOCK_NS : limit;
+}
+
 ssize_t iomap_piece(struct conn *c, char *buf, size_t size, uint64_t offset, bool write)
 {
-	return piece_try(c, buf, size, offset, write, load_relaxed(&c->shared->nonblock));
+	struct place_question q = {buf, size, offset, write, .lent = true, .limit_ns = SLICE_NS};
+
+	return piece_try(c, &q);
 }
 
 bool iomap_direct(const struct conn *c)
@@ -1005,9 +1017,12 @@ static size_t place(int fd, char *buf, size_t size, off_t offset, int flags, boo
 	}
 	/* Not before those that were asked for before. */
 	if (n == 0 && placement_pending(c))
-		n = placement_finish(c, fd);
+		n = placement_finish(c, fd, iomap_patience(c, write, nonblock));
 	while (n >= 0 && done < size) {
-		n = piece_try(c, buf + done, size - done, (uint64_t)offset + done, write, nonblock);
+		struct place_question q = {buf + done, size - done, (uint64_t)offset + done, write,
+					   .limit_ns = iomap_patience(c, write, nonblock)};
+
+		n = piece_try(c, &q);
 		if (n > 0) {
 			done += (size_t)n;
 			if (iomap_direct(c))

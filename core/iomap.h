@@ -25,9 +25,11 @@ struct placing;
 void iomap_settle(struct conn *c, const struct placing *p);
 
 /* One piece of a placement, in whatever way: at most a megabyte between BUF and the peer's OFFSET. Bytes, or -errno as rsocket(7) has
- * them. The caller holds C, and holds it again afterwards: where the peer must be asked this sleeps meanwhile, and -EBADF tells that C
- * was closed. */
+ * them. The caller holds C, and holds it again afterwards: where the peer must be asked this sleeps meanwhile, a millisecond at most, and
+ * -EBADF tells that C was closed. -EAGAIN, -EINTR: the same piece must come again, BUF untouched. */
 ssize_t iomap_piece(struct conn *c, char *buf, size_t size, uint64_t offset, bool write);
+/* How long a call on C may wait for placements; 0: as long as it takes. */
+uint64_t iomap_patience(const struct conn *c, bool write, bool nonblock);
 /* Whether the kernel copies such a piece; otherwise the peer is asked. */
 bool iomap_direct(const struct conn *c);
 

@@ -743,8 +743,7 @@ static void release_for_exec(struct conn *c, void *unused)
 {
 	(void)unused;
 	/* If the exec fails they were done early; if not, nobody could do them. */
-	while (placement_slice(c))
-		;
+	placement_exec(c);
 	iomap_withdraw(c);
 	conn_release(c, process_pid());
 }
