@@ -113,9 +113,14 @@ int own_fd(int fd)
 		sys_close(fd);
 		fd = moved;
 	}
+	own_fd_adopt(fd);
+	return fd;
+}
+
+void own_fd_adopt(int fd)
+{
 	if (fd < OWN_FD_MAX)
 		fetch_or(&own_fds[fd / 64], 1ull << (fd % 64));
-	return fd;
 }
 
 void own_fd_close(int fd)

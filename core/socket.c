@@ -1,6 +1,7 @@
 /* The connection object: birth, holders, death. */
 #include "area.h"
 #include "conn.h"
+#include "discard.h"
 #include "epoll.h"
 #include "errqueue.h"
 #include "fdtab.h"
@@ -726,6 +727,7 @@ void conn_fork_child(void)
 	free_shared.count = 0;
 	stray_shared = 0;
 	area_forked();
+	discard_forked();
 	reach_forked();
 	service_forked();
 	conn_each(forget_in_child, &pid);

@@ -1,5 +1,6 @@
 /* Peers that spoil the rendezvous. The connection stays on TCP and works there; nobody else notices. */
 #include "rogue.h"
+#include "stuck.h"
 
 #include <arpa/inet.h>
 #include <linux/memfd.h>
@@ -617,6 +618,39 @@ static void lingering(struct stage *s)
 CASE(descriptors_whose_close_would_wait)
 {
 	each(lingering);
+}
+
+/* In each place of the message, and in one that is not as it should be. */
+static void stuck(struct stage *s)
+{
+	pid_t server;
+	int fd = stuck_open(&server);
+
+	if (fd < 0)
+		kit_skip("no file system of ours");
+	for (unsigned place = 0; place < 4; place++) {
+		struct rogue r;
+
+		rogue_open(&r, s);
+		if (place < r.fd_count || place == 3) {
+			if (place < 3)
+				r.fds[place] = fd;
+			for (; place == 3 && r.fd_count < 8; r.fd_count++)
+				r.fds[r.fd_count] = fd;
+			rogue_speak(&r);
+			check_on_tcp(&r);
+			stage_check_serves(s);
+		}
+		rogue_close(&r);
+	}
+	MUST(kill(server, SIGKILL));
+	kit_wait_killed(server, SIGKILL);
+	close(fd);
+}
+
+CASE(descriptors_whose_close_never_ends)
+{
+	each(stuck);
 }
 
 /* As another user: connects, passes such a socket behind an empty message, says so, and holds the socket's other end until killed. */
