@@ -342,7 +342,9 @@ static int grant(struct rendezvous *r, struct conn *c, const struct wire_hello *
 	memcpy(answer.link, m->link->id, sizeof answer.link);
 	if (!m->settled) {
 		r->granted_ns = clock_monotonic();
-		reach_let_in(&r->peer);
+		/* Not for the asking: who lets others trace it wants maps itself. */
+		if (c->rsocket.iomap_size)
+			reach_let_in(&r->peer);
 		reach_tell(&answer.reach, &r->peer);
 		r->direct = reach_probe(&hello->reach, &r->peer);
 		answer.direct = r->direct;

@@ -564,3 +564,56 @@ CASE(rights_claimed_by_another_user)
 	MUST(rclose(fd));
 	MUST(rclose(listener));
 }
+
+static void ask_for_maps(void *argument)
+{
+	const struct sockaddr_storage *address = argument;
+	char byte;
+	int fd;
+
+	fd = connect_maps(4, address);
+	kit_promote_active(fd);
+	kit_get(fd, &byte, 1);
+	MUST(rclose(fd));
+}
+
+/* From now on whoever lets another process trace it is killed. */
+static void forbid_tracers(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PR_SET_PTRACER, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {sizeof(code) / sizeof(*code), code};
+
+	MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	MUST(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program));
+}
+
+#define ASKERS 8 /* among them are some whose port sorts higher, to whom we grant */
+
+/* A process that asked for no maps lets nobody into its memory, whoever asks. */
+CASE(maps_asked_for_by_the_peer_alone)
+{
+	struct sockaddr_storage address;
+	int listener = kit_listen(AF_INET, &address);
+	pid_t pids[ASKERS];
+
+	for (int i = 0; i < ASKERS; i++)
+		pids[i] = kit_fork(ask_for_maps, &address);
+	forbid_tracers();
+	for (int i = 0; i < ASKERS; i++) {
+		int fd = (int)MUST(raccept(listener, NULL, NULL));
+
+		kit_promote_passive(fd);
+		PUT(fd, "d");
+		MUST(rclose(fd));
+	}
+	for (int i = 0; i < ASKERS; i++)
+		CHECK_EXITS(pids[i], 0);
+	MUST(rclose(listener));
+}
