@@ -119,7 +119,7 @@ static void close_in(struct dgram *d, struct dgram_pair *p)
 	dgram_in_close(d, p);
 	p->tail = load_acquire(&p->map->tail);
 	/* Not the sender's to take back: the port may have somebody else soon. */
-	if (d->reason != REASON_SHARED)
+	if (!d->shared)
 		pair_take_back(p, &unread);
 }
 
@@ -331,15 +331,33 @@ static void each(void (*fn)(struct dgram *d))
 			change(fd, fn);
 }
 
-static void pin_shared(struct dgram *d)
-{
-	pin(d, REASON_SHARED);
-}
-
+/* Its locks are kept: what another thread had half done would stay so in the child. */
 void dgram_fork_prepare(void)
 {
-	if (enabled)
-		each(pin_shared);
+	for (int fd = 0; enabled && fd <= fdtab_top(); fd++) {
+		struct dgram *d = dgram_of(fd);
+
+		if (!d || d->forking)
+			continue;
+		lock_take(&d->out_lock);
+		lock_take(&d->in_lock);
+		d->forking = true;
+		pin(d, REASON_SHARED);
+		d->shared = true;
+	}
+}
+
+void dgram_fork_parent(void)
+{
+	for (int fd = 0; enabled && fd <= fdtab_top(); fd++) {
+		struct dgram *d = dgram_of(fd);
+
+		if (!d || !d->forking)
+			continue;
+		d->forking = false;
+		lock_drop(&d->in_lock);
+		lock_drop(&d->out_lock);
+	}
 }
 
 /* Both processes share the memory, and neither knows what the other is about to do. */
@@ -355,6 +373,7 @@ static void close_unseen(struct dgram *d)
 		dgram_in_close(d, d->in[i]);
 	d->out_pairs = 0;
 	d->pinned = 1;
+	d->shared = true;
 	d->reason = REASON_SHARED;
 }
 
@@ -367,6 +386,7 @@ void dgram_forked(bool unseen)
 			continue;
 		/* The threads that held them are not here. */
 		d->out_lock.word = d->in_lock.word = 0;
+		d->forking = false;
 		d->sleepers = 0;
 		for (uint32_t i = 0; i < d->in_count; i++)
 			d->in[i]->kept_end = d->in[i]->kept; /* the parent's to read */

@@ -65,8 +65,10 @@ void dgram_nap_end(struct dgram_nap *nap);
 
 /* --- the process (process.c) --- */
 
-/* Before a fork: all are the kernel's, since two processes will read them. */
+/* Before a fork: all are the kernel's, since two processes will read them, and no other thread is at work on one until the fork is over.
+ * Under fdtab_lock, which the caller keeps meanwhile. */
 void dgram_fork_prepare(void);
+void dgram_fork_parent(void);
 /* In a child; UNSEEN: dgram_fork_prepare did not run. */
 void dgram_forked(bool unseen);
 void dgram_exit(void);

@@ -441,6 +441,9 @@ static bool promise(struct dgram *d, int fd)
 	struct dgram_pair *p;
 	unsigned lost = 0;
 
+	/* What was peeked at comes first. */
+	if (d->kernel_first && !stash_full(d->stash) && (kernel_poll_now(fd, POLLIN) & POLLIN))
+		return false;
 	while (!stash_full(d->stash) && (p = next_record(d, &record))) {
 		int found;
 

@@ -50,6 +50,8 @@ struct dgram {
 	uint32_t pinned;   /* 1: no new pairs, for good */
 	uint32_t nonblock; /* as far as r-calls set it */
 	bool v6;           /* AF_INET6: that is how it sees addresses */
+	bool shared;       /* another process has it too */
+	bool forking;      /* both locks are held over a fork */
 	enum reason reason;
 
 	/* Sending. Taken before in_lock where both are. Held over kernel sends of what was taken back: whoever sends next comes after it. */

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/single_threaded.h>
 
 #define GAP_MAX 1024 /* calls between two attempts to find an rsocket at a destination */
 #define PATIENCE 64  /* calls after which an offer that nobody took is given up, or who took it is looked for again */
@@ -144,6 +145,20 @@ static void kernel_turn(struct dgram *d, const struct dgram_dest *dest)
 	}
 }
 
+/* The kernel has it. Another thread's records may have come in between, and by them the receiver may have settled that its queue is
+ * empty: those that follow must not go by that. */
+static void kernel_took(int fd)
+{
+	struct dgram *d = dgram_get(fd, DGRAM_OUT);
+
+	if (!d)
+		return;
+	for (int i = 0; d->out_pairs && i < DGRAM_DESTS; i++)
+		if (d->dest[i].pair)
+			d->dest[i].pair->kernel++;
+	dgram_put(d, DGRAM_OUT);
+}
+
 /* Looks for a ring to DEST when it is time. */
 static void seek(struct dgram *d, struct dgram_dest *dest)
 {
@@ -203,12 +218,17 @@ static ssize_t by_ring(struct dgram *d, struct dgram_dest *dest, struct iov_walk
 
 ssize_t dgram_send(int fd, const struct msghdr *msg, int flags)
 {
-	struct dgram *d = dgram_get(fd, DGRAM_OUT);
+	struct dgram *d;
 	struct dgram_dest *dest;
 	struct iov_walk walk;
 	ssize_t n = 0;
+	bool paired = false;
 	int type;
 
+	/* Whatever is sent next belongs to the same datagram, which the kernel puts together. */
+	if (__builtin_expect(flags & MSG_MORE, 0))
+		dgram_pin(fd);
+	d = dgram_get(fd, DGRAM_OUT);
 	if (d && !d->pinned) {
 		bool ours = !msg->msg_controllen && !(flags & ~(MSG_DONTWAIT | MSG_NOSIGNAL)) &&
 			    msg->msg_iovlen <= IOV_MAX &&
@@ -226,12 +246,15 @@ ssize_t dgram_send(int fd, const struct msghdr *msg, int flags)
 		if (dest)
 			seek(d, dest);
 		kernel_turn(d, dest);
+		paired = d->out_pairs;
 	}
 	if (d)
 		dgram_put(d, DGRAM_OUT);
 	type = cancel_enter();
 	n = kernel_sendmsg(fd, msg, flags);
 	cancel_leave(type);
+	if (paired && !__libc_single_threaded)
+		kernel_took(fd);
 	if (d && n > 0)
 		count_add(&d->send_bytes, (uint64_t)n);
 	return n;

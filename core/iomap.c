@@ -45,6 +45,8 @@
 	200000000ull   /* the same by riomap if it is in this process, maybe in this very thread; then the map waits */
 #define PAUSE_NS 20000 /* between looks, at first */
 #define PAUSE_MAX_NS 1000000
+#define NONBLOCK_NS 1000000000ull      /* the longest that a call waits for answers which may not block */
+#define SLICE_NS 1000000               /* the same in a wait for something else */
 #define VISIT_NS 1000000000ull         /* the longest that a visit is waited for */
 #define RACES_MAX 1000                 /* maps that changed under us: beyond that it is a hostile table */
 #define HUGE_SIZE ((uintptr_t)2 << 20) /* of a huge page, on most machines */
@@ -167,6 +169,9 @@ static int publish(struct iomap *i, struct map *m)
 
 static bool visited(struct iomap *i, uint32_t entry)
 {
+	/* Who asks by message visits nothing: what it says there is not true. */
+	if (!i->exposed)
+		return false;
 	for (int k = 0; k < WIRE_VISITORS; k++) {
 		uint64_t visit = load_acquire(&i->own->visitor[k]);
 
@@ -190,13 +195,11 @@ static void retract(struct iomap *i, struct map *m)
 	fetch_and(&e->turn, ~1u);
 }
 
-/* The peer may still be copying into what was retracted: waits. True when it is over; the entry is free then. */
-static bool visits_end(struct iomap *i, struct map *m)
+/* The peer may still be copying into what was retracted: waits, not beyond END. True when it is over; the entry is free then. */
+static bool visits_end(struct iomap *i, struct map *m, uint64_t end)
 {
-	uint64_t start = clock_monotonic();
-
 	for (unsigned turn = 0; visited(i, m->entry); turn++) {
-		if (clock_monotonic() - start > VISIT_NS)
+		if (clock_monotonic() > end)
 			return false;
 		if (turn < 100)
 			sys_call0(SYS_sched_yield);
@@ -246,20 +249,28 @@ void iomap_publish(struct conn *c)
 	lock_drop(&i->lock);
 }
 
-void iomap_withdraw(struct conn *c)
+/* All maps of C together are waited for as long as one. */
+static void withdraw(struct conn *c, uint64_t patience_ns)
 {
 	struct iomap *i = load_acquire(&c->iomap);
+	uint64_t end;
 
 	if (!i || !i->own)
 		return;
+	end = clock_monotonic() + patience_ns;
 	lock_take(&i->lock);
 	for (struct map *m = i->maps; m; m = m->next)
 		if (m->entry != NO_ENTRY && m->owner == process_pid())
 			retract(i, m);
 	for (struct map *m = i->maps; m; m = m->next)
 		if (m->entry != NO_ENTRY && m->owner == process_pid())
-			visits_end(i, m);
+			visits_end(i, m, end);
 	lock_drop(&i->lock);
+}
+
+void iomap_withdraw(struct conn *c)
+{
+	withdraw(c, VISIT_NS);
 }
 
 void iomap_attach(struct conn *c, void *area, const uint16_t maps[2], const struct ucred *peer)
@@ -282,7 +293,8 @@ void iomap_settle(struct conn *c, const struct placing *p)
 
 	if (i && i->side[0] && p) {
 		i->direct = p->direct;
-		i->exposed = p->exposed;
+		/* What another user's process says of its rights is not to be believed: it would learn addresses. */
+		i->exposed = p->exposed && i->peer_cred.uid == (uint32_t)sys_call0(SYS_geteuid);
 		i->place.ask = p->ask;
 		i->serve = p->serve;
 		i->owner = process_pid();
@@ -320,7 +332,8 @@ void iomap_fini(struct conn *c)
 
 	if (!i)
 		return;
-	iomap_withdraw(c);
+	/* That was done, but for what a thread mapped meanwhile. */
+	withdraw(c, 0);
 	service_remove(i);
 	message_close(i->serve);
 	place_fini(&i->place);
@@ -430,8 +443,10 @@ int iomap_meet_send(int fd, int flags)
 	if (!c)
 		return 0;
 	put_off = ((flags & MSG_DONTWAIT) || load_relaxed(&c->shared->nonblock)) && refuses(c);
-	if (put_off)
+	if (put_off) {
 		store_relaxed(&i->put_off, 1);
+		rsocket_map_search_begins();
+	}
 	conn_put(c);
 	return put_off ? -EAGAIN : 0;
 }
@@ -444,6 +459,13 @@ void iomap_met(struct conn *c)
 		store_relaxed(&i->put_off, 0);
 		epoll_again(c);
 	}
+}
+
+bool iomap_unmet(struct conn *c)
+{
+	const struct iomap *i = load_acquire(&c->iomap);
+
+	return iomap_searching(c) || (iomap_waits(c) && load_acquire(&c->attached)) || (i && load_relaxed(&i->put_off));
 }
 
 /* Whether there will be no placement. */
@@ -627,7 +649,7 @@ static int map_remove(struct iomap *i, const void *buf, size_t size)
 	if (m->entry != NO_ENTRY) {
 		retract(i, m);
 		m->leaving = 1;
-		if (!visits_end(i, m))
+		if (!visits_end(i, m, clock_monotonic() + VISIT_NS))
 			return -EBUSY;
 	} else if (m->prot && i->pending) {
 		i->pending--;
@@ -888,26 +910,27 @@ static ssize_t piece_direct(struct iomap *i, char *buf, size_t size, uint64_t of
 }
 
 /* The peer's table says what there is; whether it is true is the peer's to know. */
-static ssize_t piece_by_message(struct conn *c, struct iomap *i, char *buf, size_t size, uint64_t offset, bool write,
-				bool nonblock)
+static ssize_t piece_by_message(struct conn *c, struct iomap *i, struct place_question *q)
 {
 	struct found f;
 	uint64_t left;
 
-	if (!find(i, offset, &f))
+	if (!find(i, q->offset, &f))
 		return -EFAULT;
-	if (!(f.prot & (write ? PROT_WRITE : PROT_READ)))
+	if (!(f.prot & (q->write ? PROT_WRITE : PROT_READ)))
 		return -EACCES;
 	if (i->owner != process_pid())
 		return -EOPNOTSUPP;
 	if (i->place.ask < 0)
 		return -EPERM;
-	left = f.length - (offset - f.offset);
-	return place_ask(c, &i->place, buf, size < left ? size : (size_t)left, offset, write, nonblock);
+	left = f.length - (q->offset - f.offset);
+	if (q->size > left)
+		q->size = (size_t)left;
+	return place_ask(c, &i->place, q);
 }
 
 /* One piece of at most PIECE bytes. As visit(), but by message it may let go of C, wait, and hold C again: see place_ask. */
-static ssize_t piece_try(struct conn *c, char *buf, size_t size, uint64_t offset, bool write, bool nonblock)
+static ssize_t piece_try(struct conn *c, struct place_question *q)
 {
 	struct iomap *i = load_acquire(&c->iomap);
 	const bool agreed = i && i->own;
@@ -916,18 +939,27 @@ static ssize_t piece_try(struct conn *c, char *buf, size_t size, uint64_t offset
 	if (!agreed)
 		n = i && load_relaxed(&i->refused) ? -EOPNOTSUPP : -EFAULT;
 	else if (i->direct)
-		n = piece_direct(i, buf, size, offset, write);
+		n = piece_direct(i, q->buf, q->size, q->offset, q->write);
 	else
-		n = piece_by_message(c, i, buf, size, offset, write, nonblock);
+		n = piece_by_message(c, i, q);
 	/* Its maps went with the connection. */
 	if ((n == -EFAULT || !agreed) && ((agreed && load_acquire(&conn_peer(c)->closed)) || ended(c)))
 		n = -ECONNRESET;
 	return n;
 }
 
+uint64_t iomap_patience(const struct conn *c, bool write, bool nonblock)
+{
+	uint64_t limit = load_relaxed(write ? &c->shared->send_timeout_ns : &c->shared->recv_timeout_ns);
+
+	return nonblock && (!limit || limit > NONBLOCK_NS) ? NONBLOCK_NS : limit;
+}
+
 ssize_t iomap_piece(struct conn *c, char *buf, size_t size, uint64_t offset, bool write)
 {
-	return piece_try(c, buf, size, offset, write, load_relaxed(&c->shared->nonblock));
+	struct place_question q = {buf, size, offset, write, .lent = true, .limit_ns = SLICE_NS};
+
+	return piece_try(c, &q);
 }
 
 bool iomap_direct(const struct conn *c)
@@ -985,9 +1017,12 @@ static size_t place(int fd, char *buf, size_t size, off_t offset, int flags, boo
 	}
 	/* Not before those that were asked for before. */
 	if (n == 0 && placement_pending(c))
-		n = placement_finish(c, fd);
+		n = placement_finish(c, fd, iomap_patience(c, write, nonblock));
 	while (n >= 0 && done < size) {
-		n = piece_try(c, buf + done, size - done, (uint64_t)offset + done, write, nonblock);
+		struct place_question q = {buf + done, size - done, (uint64_t)offset + done, write,
+					   .limit_ns = iomap_patience(c, write, nonblock)};
+
+		n = piece_try(c, &q);
 		if (n > 0) {
 			done += (size_t)n;
 			if (iomap_direct(c))

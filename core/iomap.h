@@ -25,9 +25,11 @@ struct placing;
 void iomap_settle(struct conn *c, const struct placing *p);
 
 /* One piece of a placement, in whatever way: at most a megabyte between BUF and the peer's OFFSET. Bytes, or -errno as rsocket(7) has
- * them. The caller holds C, and holds it again afterwards: where the peer must be asked this sleeps meanwhile, and -EBADF tells that C
- * was closed. */
+ * them. The caller holds C, and holds it again afterwards: where the peer must be asked this sleeps meanwhile, a millisecond at most, and
+ * -EBADF tells that C was closed. -EAGAIN, -EINTR: the same piece must come again, BUF untouched. */
 ssize_t iomap_piece(struct conn *c, char *buf, size_t size, uint64_t offset, bool write);
+/* How long a call on C may wait for placements; 0: as long as it takes. */
+uint64_t iomap_patience(const struct conn *c, bool write, bool nonblock);
 /* Whether the kernel copies such a piece; otherwise the peer is asked. */
 bool iomap_direct(const struct conn *c);
 
@@ -65,15 +67,18 @@ static inline void iomap_meet(int fd, short events, bool nonblock)
 int iomap_meet_send(int fd, int flags);
 /* A wait looked for C's peer. Whoever was put off and watches edges hears when it may send. */
 void iomap_met(struct conn *c);
+/* Whether a wait has to look for C's peer again, or for what it has to tell, however old C is. */
+bool iomap_unmet(struct conn *c);
 
-/* This process lets go of C: takes back what it mapped. Waits for visits of the peer's that are under way, at most a second. */
+/* This process lets go of C, after iomap_withdraw. */
 void iomap_fini(struct conn *c);
 
 /* In a forked child: what the parent mapped is the parent's. */
 void iomap_forked(struct conn *c);
 
-/* Before exec, and after one that failed. */
+/* Before exec, or the end of C: takes back what this process mapped. Waits for visits of the peer's that are under way, at most a second. */
 void iomap_withdraw(struct conn *c);
+/* After an exec that failed. */
 void iomap_publish(struct conn *c);
 
 #endif

@@ -3,12 +3,14 @@
 #include "barrier.h"
 
 #include <errno.h>
+#include <linux/magic.h>
 #include <linux/memfd.h>
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #define OWN_FD_MAX (1 << 20)
 
@@ -111,9 +113,14 @@ int own_fd(int fd)
 		sys_close(fd);
 		fd = moved;
 	}
+	own_fd_adopt(fd);
+	return fd;
+}
+
+void own_fd_adopt(int fd)
+{
 	if (fd < OWN_FD_MAX)
 		fetch_or(&own_fds[fd / 64], 1ull << (fd % 64));
-	return fd;
 }
 
 void own_fd_close(int fd)
@@ -179,11 +186,15 @@ int kernel_memory_new(const char *name, size_t size, int seals, int *fd, void **
 int kernel_memory_map(int fd, size_t size, int seals, int prot, void **map)
 {
 	int have = kernel_fcntl(fd, F_GET_SEALS, 0);
+	struct statfs fs;
 	struct stat st;
 	void *mem = NULL;
 
 	seals |= F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 	if (have < 0 || (have & seals) != seals || fstat(fd, &st) < 0 || st.st_size != (off_t)size)
+		return -EPROTO;
+	/* Where the system has no huge page left, touching one is SIGBUS. */
+	if (sys_call2(SYS_fstatfs, fd, &fs) < 0 || fs.f_type == HUGETLBFS_MAGIC)
 		return -EPROTO;
 	mem = mmap(NULL, size, prot, MAP_SHARED | MAP_NORESERVE, fd, 0);
 	if (mem == MAP_FAILED)

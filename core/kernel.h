@@ -103,6 +103,8 @@ extern uint64_t clock_ticks_us;
 /* Descriptors of ours: moved above the application's, close-on-exec. own_fd(fd) consumes FD and returns its new number (FD itself
  * when there is no room above). */
 int own_fd(int fd);
+/* FD is ours where it is. */
+void own_fd_adopt(int fd);
 void own_fd_close(int fd);
 /* Whether FD is one of ours: the application's closes must not reach it. */
 bool own_fd_is(int fd);

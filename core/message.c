@@ -1,6 +1,7 @@
 /* Messages on unix sockets, and what a stranger may put into them. */
 #include "message.h"
 #include "barrier.h"
+#include "discard.h"
 #include "kernel.h"
 
 #include <errno.h>
@@ -67,16 +68,11 @@ ssize_t message_send(int fd, const void *message, size_t size, const int *fds, u
 	return kernel_sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-/* A stranger may send sockets that wait in close: ours is the last copy then, and not to be waited for. */
 void message_fds_close(const int *fds, unsigned count)
 {
-	const struct linger now = {.l_onoff = 1, .l_linger = 0};
-
 	for (unsigned i = 0; i < count; i++)
-		if (fds[i] >= 0) {
-			kernel_setsockopt(fds[i], SOL_SOCKET, SO_LINGER, &now, sizeof now);
-			sys_close(fds[i]);
-		}
+		if (fds[i] >= 0)
+			discard_fd(fds[i]);
 }
 
 /* Receives one message of exactly SIZE bytes with exactly COUNT descriptors. 0, -EAGAIN, or -EPROTO (also at its end: *ENDED). There is
@@ -90,7 +86,7 @@ static int message_take(int fd, void *message, size_t size, int *fds, unsigned c
 	struct iovec iov = {message, size};
 	struct msghdr msg = {
 		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
-	ssize_t n = kernel_recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	ssize_t n = discard_full(SCM_FDS_MAX) ? -EAGAIN : kernel_recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	unsigned got = 0;
 	int all[SCM_FDS_MAX];
 

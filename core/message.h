@@ -24,7 +24,7 @@ ssize_t message_send(int fd, const void *message, size_t size, const int *fds, u
 /* One message of exactly SIZE bytes with exactly COUNT descriptors, now the caller's. 0, -EAGAIN, or -EPROTO (another one, which is gone
  * then, or the end). */
 int message_receive(int fd, void *message, size_t size, int *fds, unsigned count);
-/* Closes descriptors that came with a message. */
+/* Closes descriptors that came with a message (discard.h). */
 void message_fds_close(const int *fds, unsigned count);
 
 /* The first SIZE bytes of the next message, which stays. Its length; -EAGAIN; or -EPROTO: a shorter one, one with descriptors, or the end. */

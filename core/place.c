@@ -7,10 +7,9 @@
 #include <errno.h>
 #include <linux/futex.h>
 
-#define NONBLOCK_NS 1000000000ull /* the longest that a call waits which may not block */
-#define TURN_NS 100000000         /* then it is looked whether the asker lives */
-#define STALE_MAX 1000            /* answers to nobody, at once */
-#define SIZE_MIN 4096             /* a message of which no memory is left is no longer tried with less */
+#define TURN_NS 100000000 /* then it is looked whether the asker lives */
+#define STALE_MAX 1000    /* answers to nobody, at once */
+#define SIZE_MIN 4096     /* a message of which no memory is left is no longer tried with less */
 
 /* A call that waits. */
 struct patience {
@@ -171,26 +170,36 @@ static ssize_t answer_await(struct patience *w, struct place *p, const struct wi
 	return -EPROTO;
 }
 
-ssize_t place_ask(struct conn *c, struct place *p, char *buf, size_t size, uint64_t offset, bool write, bool nonblock)
+/* Whether Q is under way. Then *ASK is what was asked. */
+static bool take_up(const struct place *p, const struct place_question *q, struct wire_ask *ask)
 {
-	uint64_t limit = load_relaxed(write ? &c->shared->send_timeout_ns : &c->shared->recv_timeout_ns);
-	struct patience w = {.c = c};
-	struct wire_ask ask = {.what = write ? WIRE_PLACE_WRITE : WIRE_PLACE_READ, .offset = offset};
+	if (!q->lent || p->open.what != ask->what || p->open.offset != ask->offset || p->open_size != ask->size ||
+	    p->open_buf != q->buf || p->open.number != load_relaxed(&p->number))
+		return false;
+	*ask = p->open;
+	return true;
+}
+
+ssize_t place_ask(struct conn *c, struct place *p, const struct place_question *q)
+{
+	struct patience w = {.c = c, .deadline_ns = q->limit_ns ? clock_monotonic() + q->limit_ns : 0};
+	struct wire_ask ask = {.what = q->write ? WIRE_PLACE_WRITE : WIRE_PLACE_READ, .offset = q->offset};
+	uint32_t size = q->size > WIRE_PLACE_MAX ? WIRE_PLACE_MAX : (uint32_t)q->size;
+	bool asked;
 	ssize_t n;
 
-	if (nonblock && (!limit || limit > NONBLOCK_NS))
-		limit = NONBLOCK_NS;
-	if (limit)
-		w.deadline_ns = clock_monotonic() + limit;
-	ask.size = size > WIRE_PLACE_MAX ? WIRE_PLACE_MAX : (uint32_t)size;
+	ask.size = size;
 	n = turn_take(&w, p);
 	if (n < 0)
 		return n;
-	ask.number = load_relaxed(&p->number) + 1;
-	store_relaxed(&p->number, ask.number);
-	n = load_relaxed(&p->broken) ? -EPROTO : question_send(&w, p, &ask, buf);
-	if (n == 0)
-		n = answer_await(&w, p, &ask, buf);
+	if (!take_up(p, q, &ask)) {
+		ask.number = load_relaxed(&p->number) + 1;
+		store_relaxed(&p->number, ask.number);
+		n = load_relaxed(&p->broken) ? -EPROTO : question_send(&w, p, &ask, q->buf);
+	}
+	asked = n == 0;
+	if (asked)
+		n = answer_await(&w, p, &ask, q->buf);
 	/* P went with C. */
 	if (n == -EBADF)
 		return n;
@@ -198,8 +207,15 @@ ssize_t place_ask(struct conn *c, struct place *p, char *buf, size_t size, uint6
 		store_relaxed(&p->broken, 1);
 		n = -ECONNRESET;
 	}
-	if (!turn_lost(p, &ask))
-		turn_drop(p);
+	if (turn_lost(p, &ask))
+		return n;
+	p->open.what = 0;
+	if (asked && q->lent && (n == -EAGAIN || n == -EINTR)) {
+		p->open = ask;
+		p->open_size = size;
+		p->open_buf = q->buf;
+	}
+	turn_drop(p);
 	return n;
 }
 

@@ -16,13 +16,26 @@ struct place {
 	uint32_t waiting; /* threads that wait for their turn */
 	uint32_t number;  /* of the last question; by the asker */
 	uint32_t broken;  /* 1: the peer broke the rules */
+	/* A lent question whose answer did not come in time, and what was asked for; by the asker. open.what 0: none. */
+	struct wire_ask open;
+	uint32_t open_size;
+	const char *open_buf;
+};
+
+struct place_question {
+	char *buf;
+	size_t size;
+	uint64_t offset;
+	bool write;
+	bool lent; /* BUF is not touched before the outcome is other than -EAGAIN and -EINTR: asked again it is the same question */
+	uint64_t limit_ns; /* 0: as long as it takes */
 };
 
 /* One question: copies at most WIRE_PLACE_MAX bytes between BUF and the peer's OFFSET. The caller holds C; this lets go of it
  * to wait, and holds it again whatever is returned: bytes, or -errno: -EFAULT, -EACCES as the peer says, or BUF is bad; -ECONNRESET the
- * peer's process is gone or let go of the connection; -EAGAIN the time is over (SO_SNDTIMEO of a write, SO_RCVTIMEO of a read; a second
- * for NONBLOCK), -EINTR: it may still happen; -EBADF C was closed, P is gone. */
-ssize_t place_ask(struct conn *c, struct place *p, char *buf, size_t size, uint64_t offset, bool write, bool nonblock);
+ * peer's process is gone or let go of the connection; -EAGAIN the time is over, -EINTR: it may still happen; -EBADF C was closed, P is
+ * gone. */
+ssize_t place_ask(struct conn *c, struct place *p, const struct place_question *q);
 
 /* In a forked child: the way to the peer is the parent's. */
 void place_forked(struct place *p);

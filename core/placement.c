@@ -14,6 +14,9 @@
 
 #define SLICE (256u << 10) /* some tens of microseconds */
 #define PLACEMENTS_MAX 1024
+/* At the end of a connection a peer that must be asked is given up where it answers for less than PACE in PACE_NS. */
+#define PACE (1u << 20)
+#define PACE_NS 1000000000
 
 struct operation {
 	char *buf;
@@ -28,6 +31,7 @@ struct placements {
 	struct conn *conn;
 	struct operation *first, *last;
 	uint32_t worker;         /* the thread that copies a slice of the first, or 0 */
+	uint64_t moved;          /* bytes so far, of all; by the worker */
 	bool listed;             /* in the list of the process */
 	struct placements *next; /* there */
 };
@@ -149,12 +153,13 @@ static void slice_done(struct conn *c, struct errqueue *q, struct placements *p,
 
 	if (n > 0) {
 		o->done += (size_t)n;
+		count_add(&p->moved, (uint64_t)n);
 		count_add(o->write ? &c->stats->shm_send_bytes : &c->stats->shm_recv_bytes, (uint64_t)n);
 		count_add(o->write ? &c->stats->send_bytes : &c->stats->recv_bytes, (uint64_t)n);
 	}
 	if (n == 0)
 		n = -EFAULT;
-	over = o->done == o->size || (n < 0 && n != -EAGAIN);
+	over = o->done == o->size || (n < 0 && n != -EAGAIN && n != -EINTR);
 	/* Told before the next one may begin: in order. */
 	if (over && load_acquire(&c->errors)) {
 		struct notice notice = {.low = o->number, .high = o->number};
@@ -197,6 +202,10 @@ bool placement_slice(struct conn *c)
 	}
 	n = o->size - o->done < SLICE ? (ssize_t)(o->size - o->done) : SLICE;
 	n = iomap_piece(c, o->buf + o->done, (size_t)n, o->offset + o->done, o->write);
+	if (n == -EINTR && thread_handlers_unseen) {
+		thread_self.handlers++;
+		thread_self.interruptions += !thread_handlers_restart();
+	}
 	slice_done(c, q, p, o, n);
 	return load_acquire(&q->pending);
 }
@@ -228,14 +237,33 @@ bool placement_work(void)
 	return placement_any();
 }
 
-int placement_finish(struct conn *c, int fd)
+/* Bytes of all placements of C so far. */
+static uint64_t moved(const struct conn *c)
 {
+	const struct errqueue *q = load_acquire(&c->errors);
+	const struct placements *p = q ? load_acquire(&q->placements) : NULL;
+
+	return p ? load_relaxed(&p->moved) : 0;
+}
+
+int placement_finish(struct conn *c, int fd, uint64_t limit_ns)
+{
+	uint64_t handlers = thread_self.handlers, interruptions = thread_self.interruptions;
+	uint64_t start = clock_monotonic(), before = moved(c);
 	uint32_t generation = c->generation;
 
 	while (placement_slice(c)) {
 		conn_put_keep(c);
 		if (!conn_get_again(c, generation, fd))
 			return -EBADF;
+		if (thread_self.interruptions != interruptions || (limit_ns && thread_self.handlers != handlers))
+			return -EINTR;
+		if (moved(c) != before) {
+			before = moved(c);
+			start = clock_monotonic();
+		} else if (limit_ns && clock_monotonic() - start > limit_ns) {
+			return -EAGAIN;
+		}
 	}
 	return 0;
 }
@@ -262,11 +290,32 @@ static void drop(struct conn *c, bool reads_only)
 	lock_drop(&placement_lock);
 }
 
+/* Works at C's as long as PACE bytes move in PACE_NS. */
+static void finish_in_time(struct conn *c, bool writes_only)
+{
+	uint64_t start = clock_monotonic(), before = moved(c);
+
+	do {
+		if (writes_only)
+			drop(c, true);
+		if (moved(c) - before >= PACE) {
+			before = moved(c);
+			start = clock_monotonic();
+		} else if (clock_monotonic() - start > PACE_NS) {
+			return;
+		}
+	} while (placement_slice(c));
+}
+
 void placement_close(struct conn *c)
 {
-	do
-		drop(c, true);
-	while (placement_slice(c));
+	finish_in_time(c, true);
+	drop(c, false);
+}
+
+void placement_exec(struct conn *c)
+{
+	finish_in_time(c, false);
 }
 
 void placement_cancel(struct conn *c)

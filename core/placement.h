@@ -33,12 +33,15 @@ bool placement_slice(struct conn *c);
 /* A slice of one of all connections' that have any, in turn. True: some are still under way. Nothing is held. */
 bool placement_work(void);
 
-/* Before what must come after them: all of C's are finished, however long that takes. Lets signals in. 0, or -EBADF: FD was closed
- * meanwhile. The caller holds C, and holds it again afterwards. */
-int placement_finish(struct conn *c, int fd);
+/* Before what must come after them: all of C's are finished. Lets signals in. 0; -EAGAIN: in LIMIT_NS (0: no limit) nothing moved, the peer
+ * that must be asked does not answer; -EINTR; or -EBADF: FD was closed meanwhile. The caller holds C, and holds it again afterwards. */
+int placement_finish(struct conn *c, int fd, uint64_t limit_ns);
 
-/* This process is about to let go of C, nobody waits any more: what it writes is finished, and what it reads dropped. */
+/* This process is about to let go of C, nobody waits any more: what it writes is finished, unless the peer lets us wait for a mebibyte longer
+ * than a second, and what it reads dropped. */
 void placement_close(struct conn *c);
+/* This process is about to be another program: all of C's are finished, as far as the peer lets them. */
+void placement_exec(struct conn *c);
 /* Drops all. */
 void placement_cancel(struct conn *c);
 

@@ -43,12 +43,13 @@ bool process_is_us(void)
 
 void process_fork_prepare(void)
 {
-	dgram_fork_prepare();
 	conn_fork_prepare();
+	dgram_fork_prepare();
 }
 
 void process_fork_parent(int32_t child)
 {
+	dgram_fork_parent();
 	conn_fork_parent(child);
 }
 

@@ -12,6 +12,7 @@
 #include "process.h"
 #include "rendezvous.h"
 #include "resend.h"
+#include "rsocket.h"
 #include "sockopt.h"
 #include "trace.h"
 
@@ -205,6 +206,8 @@ static void attach(struct conn *c, int side, const struct meeting *m)
 	if (m->settled)
 		iomap_settle(c, &m->placing);
 	store_release(&c->attached, 1);
+	if (!m->settled)
+		rsocket_map_search_begins();
 }
 
 #define RARER_CALLS 8 /* doublings */

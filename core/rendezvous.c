@@ -308,13 +308,14 @@ static int grant(struct rendezvous *r, struct conn *c, const struct wire_hello *
 	capacity_wanted(c, 0, wanted);
 	for (int i = 0; i < 2; i++)
 		m->capacity[i] = capacity_agreed(wanted[i], hello->capacity[i]);
-	/* Either side may map as many as the other one takes. */
-	m->maps[0] = (uint16_t)hello->maps;
-	m->maps[1] = c->rsocket.iomap_size;
+	/* Either side may map as many as the other one takes; but only r-calls do, and tables cost memory whether they are used or not. */
+	if (c->rsocket.made) {
+		m->maps[0] = (uint16_t)hello->maps;
+		m->maps[1] = c->rsocket.iomap_size;
+	}
 	m->channel_size = channel_bytes(m->capacity, m->maps);
 	m->peer = r->peer;
-	/* Only r-calls place anything. */
-	m->settled = !iomap_bytes(m->maps) || !c->rsocket.made;
+	m->settled = !iomap_bytes(m->maps);
 	error = kernel_memory_new("rsocket-channel", m->channel_size, 0, &fd, &map);
 	if (error < 0)
 		goto failed;
@@ -341,7 +342,9 @@ static int grant(struct rendezvous *r, struct conn *c, const struct wire_hello *
 	memcpy(answer.link, m->link->id, sizeof answer.link);
 	if (!m->settled) {
 		r->granted_ns = clock_monotonic();
-		reach_let_in(&r->peer);
+		/* Not for the asking: who lets others trace it wants maps itself. */
+		if (c->rsocket.iomap_size)
+			reach_let_in(&r->peer);
 		reach_tell(&answer.reach, &r->peer);
 		r->direct = reach_probe(&hello->reach, &r->peer);
 		answer.direct = r->direct;

@@ -10,6 +10,7 @@
 #include "select.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/resource.h>
 
 static bool timespec_bad(const struct timespec *t)
@@ -24,8 +25,8 @@ static int64_t timespec_ns(const struct timespec *t)
 	return t->tv_sec > INT64_MAX / 1000000000 - 1 ? INT64_MAX : t->tv_sec * 1000000000 + t->tv_nsec;
 }
 
-/* Looks for FD's peer, if it may have maps (iomap.h). Whether it is still to be found. */
-static bool meet(int fd)
+/* Looks for FD's peer, if it may have maps (iomap.h). Whether it is still to be found; *UNMET: or to be looked at again. */
+static bool meet(int fd, bool *unmet)
 {
 	struct conn *c = fdtab_conn(fd);
 	bool searching;
@@ -38,28 +39,33 @@ static bool meet(int fd)
 		return false;
 	searching = iomap_searching(c);
 	iomap_met(c);
+	*unmet |= iomap_unmet(c);
 	conn_put(c);
 	return searching;
 }
 
 static bool meet_these(const struct pollfd *fds, nfds_t count)
 {
-	bool searching = false;
+	bool searching = false, unmet = false;
 
 	for (nfds_t i = 0; i < count; i++)
-		searching |= meet(fds[i].fd);
+		searching |= meet(fds[i].fd, &unmet);
 	return searching;
 }
 
-/* The same for all of the process, below COUNT: for waits that do not list them. */
-static bool meet_all(int count)
+/* The same for all of the process: for waits that do not list them. */
+static bool meet_all(void)
 {
-	bool searching = false;
+	static uint32_t quiet; /* as many searches had begun when the last walk found none under way */
+	uint32_t begun = load_acquire(&rsocket_map_searches);
+	bool searching = false, unmet = false;
 
-	if (!load_relaxed(&rsocket_asked_for_maps))
+	if (begun == load_relaxed(&quiet))
 		return false;
-	for (int fd = 0; fd <= fdtab_top() && fd < count; fd++)
-		searching |= meet(fd);
+	for (int fd = 0; fd <= fdtab_top(); fd++)
+		searching |= meet(fd, &unmet);
+	if (!unmet)
+		store_relaxed(&quiet, begun);
 	return searching;
 }
 
@@ -132,19 +138,21 @@ static bool may_slice(int64_t left)
 static int select_meeting(int count, fd_set *in, fd_set *out, fd_set *except, int64_t ns)
 {
 	fd_set *sets[] = {in, out, except}, kept[3];
+	/* The program's arrays may be shorter than fd_set. */
+	const size_t size = ((size_t)count + 63) / 64 * 8;
 	uint64_t start = clock_monotonic();
 	int n = 0;
 
-	while (count <= FD_SETSIZE && may_slice(left_of(ns, start)) && meet_all(count)) {
+	while (count <= FD_SETSIZE && meet_all() && may_slice(left_of(ns, start))) {
 		for (int i = 0; i < 3; i++)
 			if (sets[i])
-				kept[i] = *sets[i];
+				memcpy(&kept[i], sets[i], size);
 		n = select_wait(count, in, out, except, MEET_NS, NULL);
 		if (n)
 			return n;
 		for (int i = 0; i < 3; i++)
 			if (sets[i])
-				*sets[i] = kept[i];
+				memcpy(sets[i], &kept[i], size);
 	}
 	return select_wait(count, in, out, except, left_of(ns, start), NULL);
 }
@@ -203,7 +211,7 @@ int rsocket_epoll_wait(int epfd, struct epoll_event *events, int max, int timeou
 	cancel_point();
 	if (!set)
 		return -EBADF;
-	while (may_slice(left_of(ns, start)) && meet_all(FDTAB_SIZE)) {
+	while (meet_all() && may_slice(left_of(ns, start))) {
 		n = epoll_wait_any(set, epfd, events, max, MEET_NS, NULL);
 		if (n)
 			return n;

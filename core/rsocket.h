@@ -42,8 +42,12 @@ struct rsocket_options;
 
 /* What RDMA_IOMAPSIZE becomes: above 128 the protocol knows multiples of 256 only. */
 unsigned rsocket_iomap_quantum(unsigned long count);
-/* Whether an rsocket of this process ever was to have maps; relaxed, only ever set. */
-extern bool rsocket_asked_for_maps;
+/* Goes up when a search for the peer of an rsocket with maps may have begun: whoever finds none under way need not look again before. */
+extern uint32_t rsocket_map_searches;
+static inline void rsocket_map_search_begins(void)
+{
+	fetch_add(&rsocket_map_searches, 1);
+}
 
 /* C was made by an r-call: its options are the settings', or those of the listener FROM. */
 void rsocket_options_init(struct conn *c, const struct conn *from);

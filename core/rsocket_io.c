@@ -3,6 +3,7 @@
 #include "dgram.h"
 #include "iomap.h"
 #include "kernel.h"
+#include "placement.h"
 #include "rsocket.h"
 #include "stream.h"
 
@@ -239,13 +240,32 @@ static ssize_t told(ssize_t n)
 	return n == -EPIPE ? -ECONNRESET : n;
 }
 
+/* Every byte comes after them. 0, -EAGAIN or -EINTR. */
+static int finish_placements(int fd, int flags)
+{
+	struct conn *c = conn_get(fd);
+	int error;
+
+	if (!c)
+		return 0;
+	error = placement_finish(c, fd,
+				 iomap_patience(c, true, load_relaxed(&c->shared->nonblock) || (flags & MSG_DONTWAIT)));
+	conn_put(c);
+	return error == -EBADF ? 0 : error;
+}
+
 static ssize_t transmit(int fd, const struct msghdr *msg, int flags)
 {
+	const struct conn *c = fdtab_conn(fd);
 	struct passage p;
-	ssize_t n;
+	ssize_t n = 0;
 
 	if (iomap_meet_send(fd, flags) < 0)
 		return -EAGAIN;
+	if (c && placement_pending(c))
+		n = finish_placements(fd, flags);
+	if (n < 0)
+		return n;
 	flags |= MSG_NOSIGNAL;
 	switch (stream_send_begin(fd, flags, &p)) {
 	case ROUTE_PLAIN:

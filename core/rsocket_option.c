@@ -24,12 +24,12 @@ unsigned rsocket_iomap_quantum(unsigned long count)
 	return (unsigned)(count <= 128 ? count : count & ~255ul);
 }
 
-bool rsocket_asked_for_maps;
+uint32_t rsocket_map_searches;
 
 static void note_maps(unsigned count)
 {
 	if (count)
-		store_relaxed(&rsocket_asked_for_maps, true);
+		rsocket_map_search_begins();
 }
 
 void rsocket_options_init(struct conn *c, const struct conn *from)

@@ -8,18 +8,15 @@
 #include "lock.h"
 #include "message.h"
 #include "process.h"
+#include "thread.h"
 #include "wire.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
 #define SERVED_MAX 1024
-#define STACK_SIZE (256u << 10)
 #define SIZE_MIN 4096 /* an answer for which no memory is left is no longer tried with less */
-/* Those that libc sends to its threads, for setuid and cancellation. */
-#define LIBC_SIGNALS (3ull << 31)
 
 enum turn {
 	ASKING,
@@ -252,33 +249,14 @@ static void *service_main(void *unused)
 /* 0 or -ENOMEM. Under the lock. */
 static int thread_make(void)
 {
-	const uint64_t all = ~LIBC_SIGNALS;
-	uint64_t before;
-	pthread_attr_t attributes;
-	pthread_t thread;
-	int error;
-
 	if (sys_call4(SYS_socketpair, AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, wake) < 0)
 		return -ENOMEM;
 	wake[0] = own_fd(wake[0]);
 	wake[1] = own_fd(wake[1]);
-	pthread_attr_init(&attributes);
-	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attributes, STACK_SIZE);
-	/* It inherits the mask. */
-	sys_call4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, 8);
-	error = pthread_create(&thread, &attributes, service_main, NULL);
-	if (error == EINVAL) { /* the program's thread-local storage is larger than that */
-		pthread_attr_destroy(&attributes);
-		pthread_attr_init(&attributes);
-		pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-		error = pthread_create(&thread, &attributes, service_main, NULL);
-	}
-	sys_call4(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, 8);
-	pthread_attr_destroy(&attributes);
-	if (error)
-		wake_close();
-	return error ? -ENOMEM : 0;
+	if (thread_start_own(service_main))
+		return 0;
+	wake_close();
+	return -ENOMEM;
 }
 
 int service_add(int fd, struct iomap *map)

@@ -1,6 +1,7 @@
 /* The connection object: birth, holders, death. */
 #include "area.h"
 #include "conn.h"
+#include "discard.h"
 #include "epoll.h"
 #include "errqueue.h"
 #include "fdtab.h"
@@ -192,6 +193,8 @@ void conn_opened(struct conn *c)
 	if (record)
 		store_release(&c->stats, record);
 	stats_conn_open(c->stats, conn_fd(c), (int)c->accepted);
+	if (c->rsocket.iomap_size)
+		rsocket_map_search_begins();
 	trace_add(c, TRACE_OPENED, 0, c->accepted);
 	critical_exit();
 }
@@ -724,6 +727,7 @@ void conn_fork_child(void)
 	free_shared.count = 0;
 	stray_shared = 0;
 	area_forked();
+	discard_forked();
 	reach_forked();
 	service_forked();
 	conn_each(forget_in_child, &pid);
@@ -741,8 +745,7 @@ static void release_for_exec(struct conn *c, void *unused)
 {
 	(void)unused;
 	/* If the exec fails they were done early; if not, nobody could do them. */
-	while (placement_slice(c))
-		;
+	placement_exec(c);
 	iomap_withdraw(c);
 	conn_release(c, process_pid());
 }

@@ -4,6 +4,7 @@
 #include "stream.h"
 #include "epoll.h"
 #include "fdtab.h"
+#include "iomap.h"
 #include "kernel.h"
 #include "log.h"
 #include "placement.h"
@@ -118,6 +119,16 @@ static void begin_unusual(struct conn *c, int flags, struct passage *p)
 		p->numbering = NUMBERING_OURS;
 }
 
+/* False: FD was closed meanwhile. */
+static bool placements_finish(struct conn *c, int fd)
+{
+	int error = 0;
+
+	while (placement_pending(c) && error != -EBADF)
+		error = placement_finish(c, fd, 0);
+	return error != -EBADF;
+}
+
 enum route stream_send_begin(int fd, int flags, struct passage *p)
 {
 	struct conn *c = fdtab_conn(fd);
@@ -139,7 +150,7 @@ enum route stream_send_begin(int fd, int flags, struct passage *p)
 	if (__builtin_expect(flags & (MSG_OOB | MSG_ZEROCOPY | MSG_FASTOPEN), 0))
 		begin_unusual(c, flags, p);
 	/* Every byte comes after them. A descriptor that is closed meanwhile the kernel refuses. */
-	if (placement_pending(c) && placement_finish(c, fd) < 0) {
+	if (!placements_finish(c, fd)) {
 		conn_put(c);
 		p->conn = NULL;
 		return ROUTE_PLAIN;
@@ -1071,11 +1082,13 @@ int stream_shutdown(struct conn *c, int fd, int how)
 {
 	bool send = how == SHUT_WR || how == SHUT_RDWR, recv = how == SHUT_RD || how == SHUT_RDWR, first = false,
 	     taken = false, owing = false;
-	int error;
+	int error = 0;
 
 	/* Our FIN comes after what was placed. */
-	if (send && placement_pending(c) && placement_finish(c, fd) < 0)
-		return -EBADF;
+	if (send && placement_pending(c))
+		error = placement_finish(c, fd, iomap_patience(c, true, load_relaxed(&c->shared->nonblock)));
+	if (error < 0)
+		return error;
 	if (send) {
 		store_relaxed(&c->shared->shut_send, 1);
 		shared_lock_take(&c->shared->send_lock);

@@ -12,6 +12,10 @@ __thread struct thread thread_self __attribute__((tls_model("initial-exec")));
 
 bool thread_handlers_unseen;
 
+#define STACK_SIZE (256u << 10)
+/* Those that libc sends to its threads, for setuid and cancellation. */
+#define LIBC_SIGNALS (3ull << 31)
+
 static struct lock thread_list_lock;
 static struct thread *thread_list;
 static pthread_key_t thread_key;
@@ -76,6 +80,31 @@ bool thread_handlers_restart(void)
 			return false;
 	}
 	return true;
+}
+
+bool thread_start_own(void *(*run)(void *))
+{
+	const uint64_t all = ~LIBC_SIGNALS;
+	uint64_t before;
+	pthread_attr_t attributes;
+	pthread_t thread;
+	int error;
+
+	pthread_attr_init(&attributes);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attributes, STACK_SIZE);
+	/* It inherits the mask. */
+	sys_call4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, 8);
+	error = pthread_create(&thread, &attributes, run, NULL);
+	if (error == EINVAL) { /* the program's thread-local storage is larger than that */
+		pthread_attr_destroy(&attributes);
+		pthread_attr_init(&attributes);
+		pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+		error = pthread_create(&thread, &attributes, run, NULL);
+	}
+	sys_call4(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, 8);
+	pthread_attr_destroy(&attributes);
+	return error == 0;
 }
 
 static void thread_end(void *unused)

@@ -67,6 +67,9 @@ void thread_defer(const siginfo_t *info, void *context);
 /* Kernel id of this thread; cached, right in forked children too. */
 uint32_t thread_id(void);
 
+/* A thread of ours: detached, with a small stack and all signals blocked but those that libc sends. False: there can be none. */
+bool thread_start_own(void *(*run)(void *));
+
 /* Makes this thread known to the others. */
 void thread_list_me(void);
 

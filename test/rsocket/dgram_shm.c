@@ -250,6 +250,42 @@ CASE(options_pin)
 	MUST(rclose(b));
 }
 
+/* The pieces of one datagram. */
+CASE(more_to_come)
+{
+	struct sockaddr_storage to, from;
+	int a = bound(AF_INET, &from), b = bound(AF_INET, &to);
+
+	meet(a, b, &to);
+	CHECK_EQ(send_to(a, "before", 6, &to), 6);
+	CHECK_EQ(rsendto(a, "in two ", 7, MSG_MORE, (struct sockaddr *)&to, length_of(&to)), 7);
+	CHECK_EQ(send_to(a, "pieces", 6, &to), 6);
+	check_gets(b, "before", &from);
+	check_gets(b, "in two pieces", &from);
+	MUST(rclose(a));
+	MUST(rclose(b));
+}
+
+/* What a peek showed is what comes, also if a poll finds something in a ring meanwhile. */
+CASE(peeked_then_polled)
+{
+	struct sockaddr_storage to, from, other;
+	int a = bound(AF_INET, &from), b = bound(AF_INET, &to), c = bound(AF_INET, &other);
+	char buf[16];
+
+	meet(a, b, &to);
+	CHECK_EQ(send_to(c, "by kernel", 9, &to), 9);
+	CHECK_EQ(rrecv(b, buf, sizeof(buf), MSG_PEEK), 9);
+	CHECK_EQ(send_to(a, "by ring", 7, &to), 7);
+	kit_await(b, POLLIN);
+	check_gets(b, "by kernel", &other);
+	kit_await(b, POLLIN);
+	check_gets(b, "by ring", &from);
+	MUST(rclose(a));
+	MUST(rclose(b));
+	MUST(rclose(c));
+}
+
 CASE(epoll_sees_it)
 {
 	struct sockaddr_storage to, from;
@@ -771,6 +807,93 @@ CASE(fork_shares)
 	check_gets(b, "fourth", &from);
 	MUST(rclose(a));
 	MUST(rclose(b));
+}
+
+static void sends_and_stays(void *unused)
+{
+	int fd = client();
+
+	(void)unused;
+	for (int i = 0; !shared->rung; i++) {
+		CHECK_EQ(rsend(fd, "meet", 4, 0), 4);
+		while (i - shared->received > 8 && !shared->rung)
+			sched_yield();
+	}
+	kit_sleep_ms(20);
+	CHECK_EQ(rsend(fd, "kept", 4, 0), 4);
+	shared->sent = 1;
+	await(&shared->stop, 1);
+	MUST(rclose(fd));
+}
+
+/* A process that closes what another one has too takes nothing from that one, whatever made the kernel do it all before. */
+CASE(fork_of_what_the_kernel_has)
+{
+	char buf[8];
+	int b;
+	pid_t pid, sender;
+
+	patient();
+	shared_make();
+	sender = kit_fork(sends_and_stays, NULL);
+	b = bound(AF_INET, &shared->address);
+	shared->ready = 1;
+	for (; rung(b) == 0; shared->received++)
+		MUST(rrecv(b, buf, sizeof(buf), 0));
+	shared->rung = 1;
+	/* Awake all the while: into the ring it goes. */
+	while (!shared->sent)
+		rrecv(b, buf, 0, MSG_DONTWAIT | MSG_PEEK);
+	kit_set_option(b, IPPROTO_IP, IP_PKTINFO, 1);
+	pid = (pid_t)MUST(fork());
+	if (pid == 0) {
+		MUST(rclose(b));
+		_exit(0);
+	}
+	CHECK_EXITS(pid, 0);
+	while (MUST(rrecv(b, buf, sizeof(buf), MSG_DONTWAIT)) == 4 && memcmp(buf, "kept", 4) != 0)
+		;
+	shared->stop = 1;
+	CHECK_EXITS(sender, 0);
+	MUST(rclose(b));
+}
+
+static volatile int receiving;
+
+static void *receives_until_closed(void *argument)
+{
+	char buf[8];
+
+	while (receiving)
+		rrecv(*(int *)argument, buf, sizeof(buf), MSG_DONTWAIT);
+	return NULL;
+}
+
+/* A child finds no half of what another thread was at. */
+CASE(fork_beside_a_receiver)
+{
+	for (int64_t start = kit_now_ms(); kit_now_ms() - start < 5000;) {
+		struct sockaddr_storage to, from;
+		int a = bound(AF_INET, &from), b = bound(AF_INET, &to);
+		struct thread t;
+		pid_t pid;
+
+		meet(a, b, &to);
+		receiving = 1;
+		thread_start(&t, receives_until_closed, &b);
+		pid = (pid_t)MUST(fork());
+		if (pid == 0) {
+			char buf[8];
+
+			rrecv(b, buf, sizeof(buf), MSG_DONTWAIT);
+			exit(0);
+		}
+		receiving = 0;
+		CHECK_EXITS(pid, 0);
+		thread_join(&t);
+		MUST(rclose(a));
+		MUST(rclose(b));
+	}
 }
 
 /* --- threads --- */

@@ -72,6 +72,117 @@ CASE(stopped_mapper)
 	MUST(rclose(fd));
 }
 
+/* What is not waited for keeps nobody from what is. */
+CASE(stopped_mapper_of_placements)
+{
+	struct timeval soon = {.tv_usec = 100000};
+	struct epoll_event event = {.events = EPOLLIN};
+	struct pollfd entry = {.events = POLLIN};
+	char *bytes, *back = buffer_new(LARGE), byte;
+	int fd, ends[2], set;
+	fd_set in;
+	int64_t start;
+	pid_t pid;
+
+	bytes = start_mapper(&pid, &fd);
+	MUST(pipe(ends));
+	set = (int)MUST(repoll_create(0));
+	MUST(repoll_ctl(set, EPOLL_CTL_ADD, ends[0], &event));
+	kit_pattern(bytes, LARGE, 9, 0);
+	CHECK_EQ(riowrite(fd, bytes, LARGE, 0, MSG_ZEROCOPY), LARGE);
+	stop(pid);
+	entry.fd = ends[0];
+	start = kit_now_ms();
+	CHECK_EQ(rpoll(&entry, 1, 100), 0);
+	CHECK_LASTED(start, 100);
+	start = kit_now_ms();
+	FD_ZERO(&in);
+	FD_SET(ends[0], &in);
+	CHECK_EQ(rselect(ends[0] + 1, &in, NULL, NULL, &soon), 0);
+	CHECK_LASTED(start, 100);
+	start = kit_now_ms();
+	CHECK_EQ(repoll_wait(set, &event, 1, 100), 0);
+	CHECK_LASTED(start, 100);
+	start = kit_now_ms();
+	kit_set_timeout(fd, SO_RCVTIMEO, 100);
+	CHECK_FAILS(rrecv(fd, &byte, 1, 0), EAGAIN);
+	CHECK_LASTED(start, 100);
+	kit_set_timeout(fd, SO_RCVTIMEO, 0);
+	start = kit_now_ms();
+	CHECK_FAILS(rsend(fd, "x", 1, MSG_DONTWAIT), EAGAIN);
+	CHECK_LASTED(start, 1000);
+	kit_set_timeout(fd, SO_SNDTIMEO, 200);
+	start = kit_now_ms();
+	CHECK_FAILS(rsend(fd, "x", 1, 0), EAGAIN);
+	CHECK_LASTED(start, 200);
+	CHECK_FAILS(rshutdown(fd, SHUT_WR), EAGAIN);
+	kit_set_timeout(fd, SO_SNDTIMEO, 0);
+	MUST(kill(pid, SIGCONT));
+	CHECK_EQ(rioread(fd, back, LARGE, 0, 0), LARGE);
+	CHECK_PATTERN(back, LARGE, 9, 0);
+	CHECK_EQ(kit_await(fd, POLLERR) & POLLERR, POLLERR);
+	PUT(fd, "d");
+	CHECK_EXITS(pid, 0);
+	MUST(rclose(fd));
+	MUST(rclose(set));
+}
+
+static volatile sig_atomic_t alarms;
+
+static void on_alarm(int number)
+{
+	(void)number;
+	alarms++;
+}
+
+/* A signal ends a wait, and not what is placed meanwhile. */
+CASE(interrupted_beside_placements)
+{
+	/* One that comes between two sleeps is not seen (rsocket(7)). */
+	const struct itimerval every = {{.tv_usec = 20000}, {.tv_usec = 20000}}, never = {{0}, {0}};
+	struct pollfd entry = {.events = POLLIN};
+	char *bytes, *back = buffer_new(LARGE);
+	int fd, ends[2];
+	pid_t pid;
+
+	bytes = start_mapper(&pid, &fd);
+	MUST(pipe(ends));
+	kit_pattern(bytes, LARGE, 10, 0);
+	MUST(sigaction(SIGALRM, &(struct sigaction){.sa_handler = on_alarm}, NULL));
+	CHECK_EQ(riowrite(fd, bytes, LARGE, 0, MSG_ZEROCOPY), LARGE);
+	stop(pid);
+	entry.fd = ends[0];
+	MUST(setitimer(ITIMER_REAL, &every, NULL));
+	CHECK_FAILS(rpoll(&entry, 1, 5000), EINTR);
+	CHECK_FAILS(rsend(fd, "x", 1, 0), EINTR);
+	MUST(setitimer(ITIMER_REAL, &never, NULL));
+	CHECK(alarms >= 2);
+	MUST(kill(pid, SIGCONT));
+	CHECK_EQ(rioread(fd, back, LARGE, 0, 0), LARGE);
+	CHECK_PATTERN(back, LARGE, 10, 0);
+	PUT(fd, "d");
+	CHECK_EXITS(pid, 0);
+	MUST(rclose(fd));
+}
+
+/* Nor does it keep a process from closing. */
+CASE(stopped_mapper_of_what_is_closed)
+{
+	char *bytes;
+	int64_t start;
+	pid_t pid;
+	int fd;
+
+	bytes = start_mapper(&pid, &fd);
+	CHECK_EQ(riowrite(fd, bytes, LARGE, 0, MSG_ZEROCOPY), LARGE);
+	stop(pid);
+	start = kit_now_ms();
+	MUST(rclose(fd));
+	CHECK_LASTED(start, 1000);
+	MUST(kill(pid, SIGKILL));
+	kit_wait_killed(pid, SIGKILL);
+}
+
 struct blocked {
 	struct thread thread;
 	int fd;

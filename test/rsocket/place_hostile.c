@@ -4,8 +4,10 @@
 
 #include "wire.h"
 
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <sys/resource.h>
+#include <sys/un.h>
 
 #define BYTES 8192
 #define ATTACKS 9
@@ -362,4 +364,256 @@ CASE(answers_not_taken)
 	CHECK_EXITS(pid, 0);
 	MUST(rclose(fd));
 	free(bytes);
+}
+
+/* --- what the tables say --- */
+
+#define MANY 14 /* WIRE_VISITORS */
+
+/* The tables of the only connection that this process has. */
+static struct wire_iomap *find_tables(struct wire_iomap *side[2])
+{
+	FILE *file = fopen("/proc/self/maps", "r");
+	unsigned long from = 0, to = 0;
+	char line[512];
+	const struct wire_channel *channel;
+	size_t size;
+
+	CHECK(file);
+	while (fgets(line, sizeof(line), file))
+		if (strstr(line, "memfd:rsocket-channel"))
+			CHECK_EQ(sscanf(line, "%lx-%lx", &from, &to), 2);
+	fclose(file);
+	CHECK(from);
+	channel = (const struct wire_channel *)from;
+	size = 2 * sizeof(struct wire_iomap) + ((size_t)channel->maps[0] + channel->maps[1]) * sizeof(struct wire_map);
+	size = (size + WIRE_PAGE - 1) & ~(size_t)(WIRE_PAGE - 1);
+	side[0] = (struct wire_iomap *)(to - size);
+	side[1] =
+		(struct wire_iomap *)((char *)side[0] + sizeof(*side[0]) + channel->maps[0] * sizeof(struct wire_map));
+	return side[0];
+}
+
+/* Says for ever that it visits all that is mapped. */
+static void visit_for_ever(void *argument)
+{
+	const struct sockaddr_storage *address = argument;
+	int fd = connect_maps(MANY, address);
+	struct wire_iomap *side[2];
+	char done;
+
+	kit_get(fd, &done, 1);
+	find_tables(side);
+	for (int i = 0; i < 2 * MANY; i++)
+		side[i & 1]->visitor[i / 2] = (uint64_t)getpid() << 32 | (uint64_t)(i / 2 + 1);
+	kit_put(fd, "v", 1);
+	kit_get(fd, &done, 1);
+	for (;;)
+		pause();
+}
+
+static void check_visited(bool message)
+{
+	struct sockaddr_storage address;
+	char *bytes = buffer_new(BYTES), done;
+	int listener, fd;
+	int64_t start;
+	pid_t pid;
+
+	if (message)
+		forbid_copies();
+	listener = listen_maps(MANY, &address);
+	pid = kit_fork(visit_for_ever, &address);
+	fd = (int)MUST(raccept(listener, NULL, NULL));
+	MUST(rclose(listener));
+	for (int i = 0; i < MANY; i++)
+		MUST(riomap(fd, bytes, BYTES, PROT_WRITE, 0, i * BYTES));
+	PUT(fd, "m");
+	kit_get(fd, &done, 1);
+	PUT(fd, "d");
+	start = kit_now_ms();
+	if (message)
+		MUST(riounmap(fd, bytes, BYTES));
+	else
+		CHECK_FAILS(riounmap(fd, bytes, BYTES), EBUSY);
+	MUST(rclose(fd));
+	kit_note("%lld ms", (long long)(kit_now_ms() - start));
+	CHECK(kit_now_ms() - start < 2000 + KIT_LATE_MS);
+	MUST(kill(pid, SIGKILL));
+	kit_wait_killed(pid, SIGKILL);
+}
+
+/* The end of a connection waits a second for visits, not a second for each map; and for none where nobody can visit. */
+CASE(visits_for_ever)
+{
+	check_visited(false);
+}
+
+CASE(visits_by_message)
+{
+	check_visited(true);
+}
+
+#define OTHER_USER 12345
+#define LOW_PORT 20000
+
+static char *put_end(char *p, uint32_t address, uint16_t port)
+{
+	return p + sprintf(p, "%08x%024d%04x", ntohl(address), 0, ntohs(port));
+}
+
+static void *map_of(int fd, size_t size)
+{
+	void *map = (void *)syscall(SYS_mmap, NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	CHECK(map != MAP_FAILED);
+	return map;
+}
+
+static int bells_new(void)
+{
+	int fd = (int)MUST(memfd_create("rogue", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+	struct wire_bells *bells;
+
+	MUST(ftruncate(fd, sizeof(*bells)));
+	bells = map_of(fd, sizeof(*bells));
+	MUST(syscall(SYS_fcntl, fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL | F_SEAL_FUTURE_WRITE));
+	bells->magic = WIRE_MAGIC;
+	bells->version = WIRE_VERSION;
+	return fd;
+}
+
+/* By plain system calls, as another user: meets who listens at ADDRESS, and claims that the kernel lets it copy. */
+static void claim_rights(void *argument)
+{
+	const struct sockaddr_in *peer = argument;
+	struct sockaddr_in own;
+	socklen_t size = sizeof(own);
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	struct wire_hello hello = {.magic = WIRE_MAGIC, .version = WIRE_VERSION, .maps = 4, .capacity = {4096, 4096}};
+	struct wire_verdict verdict = {.magic = WIRE_MAGIC, .direct = 1};
+	struct wire_grant grant;
+	union {
+		struct cmsghdr head;
+		char space[CMSG_SPACE(3 * sizeof(int))];
+	} control;
+	struct iovec iov = {&grant, sizeof(grant)};
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+	char text[108], *p = text + sprintf(text, "rsocket-1-4"), byte;
+	int tcp, un, fds[3];
+	struct stat st;
+	struct wire_channel *channel;
+	const struct wire_iomap *table;
+
+	MUST(setgid(OTHER_USER));
+	MUST(setuid(OTHER_USER));
+	tcp = (int)MUST(syscall(SYS_socket, AF_INET, SOCK_STREAM, 0));
+	MUST(syscall(SYS_connect, tcp, peer, sizeof(*peer)));
+	MUST(syscall(SYS_getsockname, tcp, &own, &size));
+	p = put_end(p, peer->sin_addr.s_addr, peer->sin_port);
+	p = put_end(p, own.sin_addr.s_addr, own.sin_port);
+	memcpy(name.sun_path + 1, text, (size_t)(p - text));
+	size = sizeof(hello.cookie);
+	MUST(syscall(SYS_getsockopt, tcp, SOL_SOCKET, SO_COOKIE, &hello.cookie, &size));
+	hello.process[0] = (uint64_t)getpid();
+	un = (int)MUST(syscall(SYS_socket, AF_UNIX, SOCK_SEQPACKET, 0));
+	for (int64_t start = kit_now_ms();
+	     syscall(SYS_connect, un, &name, offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)(p - text)) < 0;
+	     usleep(1000))
+		CHECK(kit_now_ms() - start < 5000);
+	MUST(pass(un, &hello, sizeof(hello), bells_new()));
+	CHECK_EQ(syscall(SYS_recvmsg, un, &msg, 0), sizeof(grant));
+	CHECK_EQ(control.head.cmsg_len, CMSG_LEN(sizeof(fds)));
+	memcpy(fds, CMSG_DATA(&control.head), sizeof(fds));
+	MUST(fstat(fds[1], &st));
+	channel = map_of(fds[1], (size_t)st.st_size);
+	channel->side[1].attached = WIRE_ATTACHED;
+	MUST(pass(un, &verdict, sizeof(verdict), -1));
+	CHECK_EQ(syscall(SYS_recvfrom, tcp, &byte, 1, 0, NULL, NULL), 1);
+	table = (const struct wire_iomap *)((const char *)channel + WIRE_DATA_OFFSET +
+					    ((channel->capacity[0] + channel->capacity[1] + WIRE_PAGE - 1) &
+					     ~(uint64_t)(WIRE_PAGE - 1)));
+	for (uint32_t i = 0; i < channel->maps[0]; i++)
+		CHECK(table->map[i].address == 0 && table->map[i].token_at == 0);
+	CHECK_EQ(syscall(SYS_close, tcp), 0);
+}
+
+/* Where our memory is, another user's process does not learn by saying that it could write there. */
+CASE(rights_claimed_by_another_user)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET};
+	int listener = (int)MUST(rsocket(AF_INET, SOCK_STREAM, 0)), fd;
+	char *bytes = buffer_new(BYTES);
+	pid_t pid;
+
+	if (geteuid() != 0)
+		kit_skip("needs root");
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	kit_set_option(listener, SOL_RDMA, RDMA_IOMAPSIZE, 4);
+	/* Below every port that the kernel gives to clients: this end sorts lower. */
+	address.sin_port = htons(LOW_PORT);
+	while (rbind(listener, (struct sockaddr *)&address, sizeof(address)) < 0)
+		address.sin_port = htons((uint16_t)(ntohs(address.sin_port) + 1));
+	MUST(rlisten(listener, 1));
+	pid = kit_fork(claim_rights, &address);
+	fd = (int)MUST(raccept(listener, NULL, NULL));
+	MUST(riomap(fd, bytes, BYTES, PROT_WRITE, 0, 0));
+	PUT(fd, "m");
+	CHECK_EXITS(pid, 0);
+	MUST(rclose(fd));
+	MUST(rclose(listener));
+}
+
+static void ask_for_maps(void *argument)
+{
+	const struct sockaddr_storage *address = argument;
+	char byte;
+	int fd;
+
+	fd = connect_maps(4, address);
+	kit_promote_active(fd);
+	kit_get(fd, &byte, 1);
+	MUST(rclose(fd));
+}
+
+/* From now on whoever lets another process trace it is killed. */
+static void forbid_tracers(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PR_SET_PTRACER, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {sizeof(code) / sizeof(*code), code};
+
+	MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	MUST(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program));
+}
+
+#define ASKERS 8 /* among them are some whose port sorts higher, to whom we grant */
+
+/* A process that asked for no maps lets nobody into its memory, whoever asks. */
+CASE(maps_asked_for_by_the_peer_alone)
+{
+	struct sockaddr_storage address;
+	int listener = kit_listen(AF_INET, &address);
+	pid_t pids[ASKERS];
+
+	for (int i = 0; i < ASKERS; i++)
+		pids[i] = kit_fork(ask_for_maps, &address);
+	forbid_tracers();
+	for (int i = 0; i < ASKERS; i++) {
+		int fd = (int)MUST(raccept(listener, NULL, NULL));
+
+		kit_promote_passive(fd);
+		PUT(fd, "d");
+		MUST(rclose(fd));
+	}
+	for (int i = 0; i < ASKERS; i++)
+		CHECK_EXITS(pids[i], 0);
+	MUST(rclose(listener));
 }

@@ -2,6 +2,8 @@
 #include "kit.h"
 
 #include <arpa/inet.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 
 #define LINE "the quick brown fox"
 
@@ -182,4 +184,102 @@ CASE(repoll_of_everything)
 	CHECK_EQ(repoll_wait(set, events, 4, 10), 0);
 	MUST(rclose(set));
 	CHECK_FAILS(repoll_wait(set, events, 4, 0), EBADF);
+}
+
+/* --- sets of another size --- */
+
+/* The kernel touches no more of a set than COUNT says, also while a peer is looked for. */
+CASE(select_of_short_sets)
+{
+	struct sockaddr_storage address;
+	const long page = sysconf(_SC_PAGESIZE);
+	char *memory = mmap(NULL, (size_t)page * 2, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned long *set = (unsigned long *)(void *)(memory + page - sizeof(long));
+	int listener, fd = (int)MUST(rsocket(AF_INET, SOCK_STREAM, 0)), b;
+	struct timeval soon = {.tv_usec = 20000};
+
+	CHECK(memory != MAP_FAILED);
+	MUST(mprotect(memory + page, (size_t)page, PROT_NONE));
+	kit_set_option(fd, SOL_RDMA, RDMA_IOMAPSIZE, 1);
+	listener = kit_listen(AF_INET, &address);
+	MUST(rconnect(fd, (struct sockaddr *)&address, kit_address_length(&address)));
+	b = (int)MUST(raccept(listener, NULL, NULL));
+	CHECK(fd < 64 && b < 64);
+	*set = 1ul << fd;
+	CHECK_EQ(rselect(64, (fd_set *)(void *)set, NULL, NULL, &soon), 0);
+	CHECK_EQ(*set, 0);
+	MUST(rclose(listener));
+	MUST(rclose(fd));
+	MUST(rclose(b));
+	MUST(munmap(memory, (size_t)page * 2));
+}
+
+#define WAITS 10000
+
+static int64_t waits_ms(int set)
+{
+	struct epoll_event event;
+	int64_t start = kit_now_ms();
+
+	for (int i = 0; i < WAITS; i++)
+		CHECK_EQ(repoll_wait(set, &event, 1, 1000), 1);
+	return kit_now_ms() - start;
+}
+
+/* A wait walks all descriptors for peers that have maps, but not for ever. */
+CASE(sets_look_no_more_once_met, serial)
+{
+	struct sockaddr_storage address;
+	int listener = kit_listen(AF_INET, &address), fd = (int)MUST(rsocket(AF_INET, SOCK_STREAM, 0)), b, ready, set;
+	struct rlimit limit;
+	int64_t before, after;
+
+	MUST(getrlimit(RLIMIT_NOFILE, &limit));
+	limit.rlim_cur = limit.rlim_max;
+	MUST(setrlimit(RLIMIT_NOFILE, &limit));
+	if (limit.rlim_cur < 16384)
+		kit_skip("few descriptors");
+	ready = (int)MUST(rsocket(AF_INET, SOCK_STREAM, 0));
+	set = (int)MUST(repoll_create(0));
+	MUST(repoll_ctl(set, EPOLL_CTL_ADD, ready, &(struct epoll_event){.events = EPOLLHUP}));
+	/* All below may be rsockets. */
+	MUST(rfcntl(ready, F_DUPFD, (int)limit.rlim_cur / 4 * 3));
+	before = waits_ms(set);
+	kit_set_option(fd, SOL_RDMA, RDMA_IOMAPSIZE, 1);
+	MUST(rconnect(fd, (struct sockaddr *)&address, kit_address_length(&address)));
+	b = (int)MUST(raccept(listener, NULL, NULL));
+	kit_promote(fd, b);
+	for (int i = 0; i < 10; i++)
+		MUST(rpoll((struct pollfd[]){{.fd = fd}, {.fd = b}}, 2, 1));
+	after = waits_ms(set);
+	kit_note("%lld ms without, %lld ms with", (long long)before, (long long)after);
+	CHECK(after <= 3 * before + 20);
+	MUST(rclose(listener));
+	MUST(rclose(fd));
+	MUST(rclose(b));
+	MUST(rclose(set));
+}
+
+/* A send after riomap was put off; who polls for the edge, without waiting, is told when it may be tried again. */
+CASE(put_off_and_polled_for)
+{
+	struct sockaddr_storage address;
+	int listener = kit_listen(AF_INET, &address), fd = (int)MUST(rsocket(AF_INET, SOCK_STREAM, 0)), set;
+	struct epoll_event event = {.events = EPOLLOUT | EPOLLET};
+	static char bytes[4096];
+
+	kit_set_option(fd, SOL_RDMA, RDMA_IOMAPSIZE, 1);
+	MUST(rconnect(fd, (struct sockaddr *)&address, kit_address_length(&address)));
+	kit_set_nonblocking(fd, true);
+	MUST(riomap(fd, bytes, sizeof(bytes), PROT_WRITE, 0, 0));
+	set = (int)MUST(repoll_create(0));
+	MUST(repoll_ctl(set, EPOLL_CTL_ADD, fd, &event));
+	CHECK_EQ(repoll_wait(set, &event, 1, 0), 1);
+	CHECK_FAILS(rsend(fd, "x", 1, 0), EAGAIN);
+	for (int64_t start = kit_now_ms(); repoll_wait(set, &event, 1, 0) == 0; kit_sleep_ms(1))
+		CHECK(kit_now_ms() - start < 5000);
+	CHECK_EQ(rsend(fd, "x", 1, 0), 1);
+	MUST(rclose(listener));
+	MUST(rclose(fd));
+	MUST(rclose(set));
 }

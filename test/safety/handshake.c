@@ -1,7 +1,9 @@
 /* Peers that spoil the rendezvous. The connection stays on TCP and works there; nobody else notices. */
 #include "rogue.h"
+#include "stuck.h"
 
 #include <arpa/inet.h>
+#include <linux/memfd.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 
@@ -292,6 +294,76 @@ CASE(wishes_for_rings_of_any_size)
 	each(greedy);
 }
 
+/* Nor do maps that nobody asked for cost anything. */
+static void greedy_for_maps(struct stage *s)
+{
+	struct rogue r;
+	struct stat st;
+
+	rogue_open(&r, s);
+	if (r.side == 1) {
+		r.message.hello.maps = WIRE_MAPS_MAX;
+		rogue_promote(&r);
+		MUST(fstat(r.channel_fd, &st));
+		CHECK(st.st_blocks * 512 < MIB);
+	}
+	rogue_close(&r);
+}
+
+CASE(wishes_for_maps)
+{
+	each(greedy_for_maps);
+}
+
+#define HUGE_PAGE (2 * MIB)
+
+/* A channel of huge pages, of which only the first is there: sizes that make it a multiple of them. */
+static bool huge_channel(struct rogue *r)
+{
+	const size_t tables = HUGE_PAGE - 2 * WIRE_PAGE;
+	const uint16_t maps = (uint16_t)((tables - 2 * sizeof(struct wire_iomap)) / sizeof(struct wire_map) / 2);
+	int fd = (int)MUST(memfd_create("rogue", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB | MFD_HUGE_2MB));
+
+	MUST(munmap(r->channel, r->channel_size));
+	MUST(close(r->channel_fd));
+	r->channel = NULL;
+	r->channel_fd = r->fds[1] = fd;
+	r->channel_size = 2 * HUGE_PAGE;
+	MUST(ftruncate(fd, (off_t)r->channel_size));
+	MUST(fcntl(fd, F_ADD_SEALS, ROGUE_SEALS));
+	if (fallocate(fd, 0, 0, HUGE_PAGE) < 0)
+		return false;
+	r->channel = mmap(NULL, r->channel_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	CHECK(r->channel != MAP_FAILED);
+	r->channel->magic = WIRE_MAGIC;
+	r->channel->version = WIRE_VERSION;
+	r->channel->capacity[0] = HUGE_PAGE;
+	r->channel->capacity[1] = WIRE_CAPACITY_MIN;
+	r->channel->maps[0] = r->channel->maps[1] = maps;
+	r->channel->side[0].attached = 1;
+	return true;
+}
+
+/* Where the system has no more of them, touching one that is not there would be SIGBUS. */
+static void huge(struct stage *s)
+{
+	struct rogue r;
+
+	rogue_open(&r, s);
+	if (r.side == 0) {
+		if (!huge_channel(&r))
+			kit_skip("no huge pages");
+		rogue_speak(&r);
+		check_on_tcp(&r);
+	}
+	rogue_close(&r);
+}
+
+CASE(channels_of_huge_pages)
+{
+	each(huge);
+}
+
 #define SILENT 8
 
 /* Each stops at another word of the handshake and stays there. */
@@ -546,6 +618,39 @@ static void lingering(struct stage *s)
 CASE(descriptors_whose_close_would_wait)
 {
 	each(lingering);
+}
+
+/* In each place of the message, and in one that is not as it should be. */
+static void stuck(struct stage *s)
+{
+	pid_t server;
+	int fd = stuck_open(&server);
+
+	if (fd < 0)
+		kit_skip("no file system of ours");
+	for (unsigned place = 0; place < 4; place++) {
+		struct rogue r;
+
+		rogue_open(&r, s);
+		if (place < r.fd_count || place == 3) {
+			if (place < 3)
+				r.fds[place] = fd;
+			for (; place == 3 && r.fd_count < 8; r.fd_count++)
+				r.fds[r.fd_count] = fd;
+			rogue_speak(&r);
+			check_on_tcp(&r);
+			stage_check_serves(s);
+		}
+		rogue_close(&r);
+	}
+	MUST(kill(server, SIGKILL));
+	kit_wait_killed(server, SIGKILL);
+	close(fd);
+}
+
+CASE(descriptors_whose_close_never_ends)
+{
+	each(stuck);
 }
 
 /* As another user: connects, passes such a socket behind an empty message, says so, and holds the socket's other end until killed. */
