@@ -246,10 +246,13 @@ void sleeper_heard(const struct sleeper *s)
 	take_ring(s);
 }
 
-void sleeper_empty(const struct sleeper *s)
+bool sleeper_empty(const struct sleeper *s)
 {
-	for (int i = 0; i < EMPTY_MAX && take_ring(s); i++)
-		;
+	int taken = 0;
+
+	while (taken < EMPTY_MAX && take_ring(s))
+		taken++;
+	return taken > 0;
 }
 
 void sleeper_awake(struct sleeper *s, uint32_t pages, bool rung)

@@ -68,8 +68,8 @@ void sleeper_awake(struct sleeper *s, uint32_t pages, bool rung);
 /* Takes one ring out of the socket. There seldom are more, and one that stays only ends the next sleep early: not worth the
  * system call that would find it. */
 void sleeper_heard(const struct sleeper *s);
-/* Takes what is in the socket; bounded, whoever keeps ringing. */
-void sleeper_empty(const struct sleeper *s);
+/* Takes what is in the socket; bounded, whoever keeps ringing. Whether there was anything. */
+bool sleeper_empty(const struct sleeper *s);
 /* A permanent sleeper (an epoll descriptor that the kernel watches): announced for good. */
 void sleeper_rearm(struct sleeper *s);
 

@@ -22,6 +22,8 @@
 #define BELL_INDEX INDEX_MAX   /* the index that stands for the set's bell */
 #define FORKED_NAP_NS 10000000 /* longest sleep on a set that another process made */
 #define NESTED_MAX 8
+#define REFRESHES \
+	4 /* looks at a watched set whose peers keep ringing for nothing; then it may be readable without an event */
 #define END_EVENTS (EPOLLRDHUP | EPOLLHUP | EPOLLERR)
 
 struct reg {
@@ -561,17 +563,12 @@ void epoll_close(struct epset *set, int epfd)
 	critical_exit();
 }
 
-/* Makes the descriptor of a watched set readable if one of its queued connections is, and not readable if none is. */
-static void refresh(struct epset *set)
+/* Whether a queued connection of SET is ready; the others leave the queue. */
+static bool any_ready(struct epset *set)
 {
 	struct reg *r, *next;
 	bool ready = false;
 
-	if (!set->special || set->sleeper.fd <= 0)
-		return;
-	/* Rung from now on for whatever comes from now on: for a watch on edges each arrival is one. */
-	sleeper_rearm(&set->sleeper);
-	drain_links(set);
 	for (r = set->head; r; r = next) {
 		next = r->next;
 		if (conn_revents(r->conn, (short)r->events, load_relaxed(&r->conn->shared->recv_lowat)))
@@ -579,9 +576,25 @@ static void refresh(struct epset *set)
 		else
 			unqueue(r);
 	}
-	if (!ready)
-		sleeper_empty(&set->sleeper);
-	else if (!kernel_poll_now(set->sleeper.fd, POLLIN))
+	return ready;
+}
+
+/* Makes the descriptor of a watched set readable if one of its queued connections is, and not readable if none is. */
+static void refresh(struct epset *set)
+{
+	if (!set->special || set->sleeper.fd <= 0)
+		return;
+	for (int turn = 0; turn < REFRESHES; turn++) {
+		/* Rung from now on for whatever comes from now on: for a watch on edges each arrival is one. */
+		sleeper_rearm(&set->sleeper);
+		drain_links(set);
+		if (any_ready(set))
+			break;
+		/* What is taken out may have rung for something that came after the look. */
+		if (!sleeper_empty(&set->sleeper))
+			return;
+	}
+	if (!kernel_poll_now(set->sleeper.fd, POLLIN))
 		sleeper_ring(&set->sleeper);
 }
 
