@@ -124,11 +124,12 @@ static void unqueue(struct reg *r)
 	set->queued--;
 }
 
-/* Queues and, if the set's waiters sleep, wakes one: they may have looked before. */
-static void queue_and_wake(struct reg *r)
+/* Queues and, if the set's waiters sleep, wakes one: they may have looked before. Who watches the set's descriptor in the kernel, a peer
+ * rings itself; what this process does to a connection or a registration nobody else tells. */
+static void queue_and_wake(struct reg *r, bool by_peer)
 {
 	queue(r);
-	if (r->set->asleep)
+	if (r->set->asleep || (r->set->watched && !by_peer))
 		sleeper_ring(&r->set->sleeper);
 }
 
@@ -185,7 +186,7 @@ static void mark_conn(struct conn *c)
 		store_relaxed(&resends, 1);
 	for (struct reg *r = c->regs; r; r = r->conn_next)
 		if (r->tagged && (!(r->events & EPOLLET) || (news_of(r) & r->events)))
-			queue_and_wake(r);
+			queue_and_wake(r, true);
 }
 
 static bool any_news(void)
@@ -431,7 +432,7 @@ void epoll_sync(struct conn *c)
 		}
 		/* A level must not be missed; an edge comes with the event that makes it, or was taken from the kernel just now. */
 		if (!(r->events & EPOLLET) || r->unheard)
-			queue_and_wake(r);
+			queue_and_wake(r, false);
 	}
 	readiness_drop();
 }
@@ -443,7 +444,7 @@ void epoll_mark(struct conn *c, uint32_t events)
 	readiness_take();
 	for (struct reg *r = c->regs; r; r = r->conn_next)
 		if (r->tagged && (!(r->events & EPOLLET) || (events & (r->events | EPOLLERR | EPOLLHUP))))
-			queue_and_wake(r);
+			queue_and_wake(r, false);
 	readiness_drop();
 }
 
@@ -469,7 +470,7 @@ void epoll_again(struct conn *c)
 		struct epoll_event event = {.events = r->events, .data = r->data};
 
 		if (r->tagged) {
-			queue_and_wake(r);
+			queue_and_wake(r, false);
 		} else if (!r->disabled && fdtab_conn(r->fd) == c) {
 			/* The kernel looks anew at what is modified. */
 			event = kernel_event(r, &event);
@@ -644,7 +645,7 @@ static int control_tagged(struct reg *r, int op, const struct epoll_event *event
 			return error;
 	}
 	if (op != EPOLL_CTL_DEL)
-		queue_and_wake(r);
+		queue_and_wake(r, false);
 	return 0;
 }
 
@@ -674,7 +675,7 @@ static int control_add(struct epset *set, struct conn *c, int fd, struct epoll_e
 		kernel_epoll_ctl(set->epfd, EPOLL_CTL_DEL, fd, event);
 		return -ENOMEM;
 	}
-	queue_and_wake(r);
+	queue_and_wake(r, false);
 	return 0;
 }
 

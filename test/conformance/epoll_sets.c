@@ -395,3 +395,34 @@ CASE(nested_set_hears_all, tiny)
 {
 	hear_all(true);
 }
+
+static void *polls_the_set(void *argument)
+{
+	return (void *)(intptr_t)MUST(poll(&(struct pollfd){.fd = *(int *)argument, .events = POLLIN}, 1, SOON));
+}
+
+/* What another thread does to the set is news to who polls it. */
+CASE(set_is_changed_while_it_is_polled, tiny, tcp)
+{
+	struct pair pair = PAIR, other = PAIR;
+	int set = new_set();
+	struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT};
+	struct thread thread;
+
+	add(set, other.b, EPOLLIN | EPOLLONESHOT, 1);
+	PUT(other.a, "x");
+	check_one(set, 1, EPOLLIN);
+	thread_start(&thread, polls_the_set, &set);
+	thread_await_asleep(&thread);
+	MUST(epoll_ctl(set, EPOLL_CTL_MOD, other.b, &event));
+	CHECK_EQ((intptr_t)thread_join(&thread), 1);
+	CHECK_GETS(other.b, "x");
+	PUT(pair.a, "x");
+	thread_start(&thread, polls_the_set, &set);
+	thread_await_asleep(&thread);
+	add(set, pair.b, EPOLLIN, 2);
+	CHECK_EQ((intptr_t)thread_join(&thread), 1);
+	MUST(close(set));
+	pair_close(&pair);
+	pair_close(&other);
+}
