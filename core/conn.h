@@ -183,7 +183,7 @@ bool conn_is(const struct conn *c, int fd);
 bool conn_sole_holder(struct conn *c);
 void conn_hold(struct conn *c, uint32_t pid);
 void conn_release(struct conn *c, uint32_t pid);
-/* Calls FN for each connection of the table. */
+/* Calls FN for each connection of the table, held. */
 void conn_each(void (*fn)(struct conn *c, void *arg), void *arg);
 
 void conn_reason(struct conn *c, enum reason reason);

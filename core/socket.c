@@ -472,6 +472,9 @@ static void publish_end(struct conn *c, bool running)
 
 static void account_end(struct conn *c)
 {
+	/* At exit, and once more by a thread that was closing it then. */
+	if (load_relaxed(&c->stats->state) == STATS_CLOSED)
+		return;
 	/* Tried often enough, and only too young to be given up. */
 	if (load_relaxed(&c->stats->reason) == REASON_SEARCHING && load_relaxed(&c->tries) > settings()->promote_tries)
 		store_relaxed(&c->stats->reason, REASON_PEER_ABSENT);
@@ -624,6 +627,21 @@ void conn_close(struct conn *c, int fd)
 void conn_each(void (*fn)(struct conn *c, void *arg), void *arg)
 {
 	for (int fd = 0; fd <= fdtab_top(); fd++) {
+		struct conn *c = fdtab_conn(fd) ? conn_get(fd) : NULL;
+
+		if (!c)
+			continue;
+		/* Another thread may close it meanwhile. */
+		if (conn_fd(c) == fd)
+			fn(c, arg);
+		conn_put(c);
+	}
+}
+
+/* The same for who holds the fdtab lock, or is alone. */
+static void each_locked(void (*fn)(struct conn *c, void *arg), void *arg)
+{
+	for (int fd = 0; fd <= fdtab_top(); fd++) {
 		struct conn *c = fdtab_conn(fd);
 
 		if (c && conn_fd(c) == fd)
@@ -687,7 +705,7 @@ void conn_fork_prepare(void)
 	lock_take(&fdtab_lock);
 	readiness_take();
 	thread_self.forking = HOLDER_PENDING | thread_id();
-	conn_each(hold_for_child, NULL);
+	each_locked(hold_for_child, NULL);
 }
 
 static void fork_unlock(void)
@@ -703,7 +721,7 @@ void conn_fork_parent(int32_t child)
 	if (child) {
 		uint32_t pid = child < 0 ? 0 : (uint32_t)child;
 
-		conn_each(hold_settle, &pid);
+		each_locked(hold_settle, &pid);
 	}
 	fork_unlock();
 }
@@ -711,7 +729,7 @@ void conn_fork_parent(int32_t child)
 void conn_fork_settle(uint32_t child)
 {
 	lock_take(&fdtab_lock);
-	conn_each(hold_settle, &child);
+	each_locked(hold_settle, &child);
 	lock_drop(&fdtab_lock);
 }
 
@@ -726,7 +744,7 @@ void conn_fork_child(void)
 	area_forked();
 	reach_forked();
 	service_forked();
-	conn_each(forget_in_child, &pid);
+	each_locked(forget_in_child, &pid);
 	fork_unlock();
 }
 
