@@ -85,6 +85,18 @@ int kernel_poll_now(int fd, short events)
 	return n < 0 ? (int)n : p.revents;
 }
 
+bool kernel_is_zombie(uint32_t pid)
+{
+	int fd = (int)sys_call2(SYS_pidfd_open, pid, 0), revents;
+
+	/* Threads but the first leave no zombie. */
+	if (fd < 0)
+		return false;
+	revents = kernel_poll_now(fd, POLLIN);
+	sys_close(fd);
+	return revents > 0 && (revents & POLLIN);
+}
+
 void kernel_sleep_ms(long ms)
 {
 	struct timespec time = {ms / 1000, ms % 1000 * 1000000};

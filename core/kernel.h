@@ -74,6 +74,9 @@ static inline uint32_t kernel_getpid(void)
 	return (uint32_t)sys_call0(SYS_getpid);
 }
 
+/* Whether PID, which can be signalled, is a process that has ended and was not waited for. False if the kernel does not tell. */
+bool kernel_is_zombie(uint32_t pid);
+
 /* Fills SIZE bytes; false when the kernel has no entropy to give (never after boot). */
 bool kernel_random(void *buf, size_t size);
 

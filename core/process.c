@@ -80,7 +80,7 @@ bool process_gone(uint32_t other)
 {
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = other, .l_len = 1};
 
-	if (sys_call2(SYS_kill, other, 0) == -ESRCH)
+	if (sys_call2(SYS_kill, other, 0) == -ESRCH || kernel_is_zombie(other))
 		return true;
 	return family >= 0 && kernel_fcntl(family, F_GETLK, (long)&lock) == 0 && lock.l_type == F_UNLCK;
 }

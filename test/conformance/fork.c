@@ -506,3 +506,43 @@ CASE(child_makes_its_own_connections, tiny)
 	CHECK_GETS(pair.b, "old");
 	pair_close(&pair);
 }
+
+/* ---- a sibling that dies while it writes ---- */
+
+PEER(drain)
+{
+	static char bytes[256 * KIB];
+
+	while (MUST(recv(fd, bytes, sizeof(bytes), 0)) > 0)
+		;
+}
+
+static void write_for_ever(void *argument)
+{
+	static char bytes[256 * KIB];
+
+	for (;;)
+		kit_put(*(int *)argument, bytes, sizeof(bytes));
+}
+
+/* Killed in the midst of a send, and not waited for yet. */
+CASE(send_beside_a_killed_sibling)
+{
+	struct peer peer = {.party = PARTY_PROCESS, .run = &drain};
+	int fd = peer_start(&peer);
+
+	for (int i = 0; i < 100; i++) {
+		pid_t pid = kit_fork(write_for_ever, &fd);
+		int64_t start;
+
+		kit_sleep_ms(2);
+		MUST(kill(pid, SIGKILL));
+		kit_sleep_ms(1);
+		start = kit_now_ms();
+		PUT(fd, "x");
+		CHECK_LASTED(start, 0);
+		kit_wait_killed(pid, SIGKILL);
+	}
+	MUST(close(fd));
+	peer_join(&peer);
+}
