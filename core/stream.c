@@ -57,7 +57,8 @@ enum route stream_recv_begin(int fd, struct passage *p)
 	if (!c)
 		return ROUTE_PLAIN;
 	stage = conn_recv_stage(c);
-	if (load_relaxed(&c->never) && settled_on_tcp(c, stage) && promote_over(c) && !process_forked_unseen())
+	if (load_relaxed(&c->never) && settled_on_tcp(c, stage) && !conn_sends(c) && promote_over(c) &&
+	    !process_forked_unseen())
 		return ROUTE_PLAIN;
 	c = conn_get(fd);
 	p->conn = c;
@@ -69,7 +70,8 @@ enum route stream_recv_begin(int fd, struct passage *p)
 		promote_consent(c);
 		stage = conn_recv_stage(c);
 	}
-	if (stage == STAGE_TCP || stage == STAGE_RETURNED) {
+	/* Whoever may be asked to send again, or is at it, must not sleep where it does not hear of that. */
+	if ((stage == STAGE_TCP || stage == STAGE_RETURNED) && !conn_sends(c)) {
 		conn_kernel_enter(&c->kernel_readers, p->generation);
 		stage = conn_recv_stage(c);
 		if (stage == STAGE_TCP || stage == STAGE_RETURNED) {
@@ -378,12 +380,12 @@ static ssize_t end_of_ring(struct conn *c)
  * -errno. */
 static ssize_t pull(struct conn *c, struct iov_walk *to, int flags, bool started)
 {
-	for (enum stage before = conn_recv_stage(c);;) {
+	for (;;) {
 		enum stage stage = conn_recv_stage(c);
 		ssize_t n;
 
 		/* Reads stop before an urgent byte; the kernel sees to that except at its first one. */
-		if (stage == STAGE_RETURNED && before == STAGE_RING && started && at_mark(c))
+		if (stage == STAGE_RETURNED && started && at_mark(c))
 			return -EAGAIN;
 		if (__builtin_expect(stage == STAGE_RING, 1)) {
 			n = ring_pull(&c->recv_ring, flags & MSG_TRUNC ? NULL : to, to->left);
@@ -637,7 +639,7 @@ static ssize_t recv_peek(struct conn *c, int fd, struct iov_walk to, int flags, 
 			return n;
 
 		/* Back on TCP: the rest of the wait is the kernel's. */
-		if (conn_recv_stage(c) == STAGE_RETURNED && n < (ssize_t)target && !nonblock)
+		if (conn_recv_stage(c) == STAGE_RETURNED && !conn_sends(c) && n < (ssize_t)target && !nonblock)
 			return peek_kernel(c, fd, &to, flags);
 
 		if (n >= (ssize_t)target || (n <= 0 && n != -EAGAIN) || nonblock)

@@ -478,3 +478,41 @@ CASE(child_adds_a_fresh_connection, tiny, tcp)
 	}
 	pair_close(&pair);
 }
+
+/* argv: descriptor, bytes to come. Answers before they have come, and when they have. */
+PROGRAM(answer_twice)
+{
+	int fd = atoi(argv[0]);
+
+	PUT(fd, "a");
+	kit_recv_pattern(fd, (size_t)atol(argv[1]), kit_seed(), 0);
+	PUT(fd, "b");
+	return 0;
+}
+
+PEER(then_receives_twice)
+{
+	kit_send_pattern(fd, (size_t)argument, kit_seed(), 0);
+	CHECK_GETS(fd, "a");
+	CHECK_GETS(fd, "b");
+	CHECK_EOF(fd);
+}
+
+/* A sender that has still to send again what TCP had no room for, and waits for an answer. */
+CASE(sender_receives_while_it_owes, tiny)
+{
+	struct peer peer = {.party = PARTY_PROCESS, .run = &then_receives_twice, .argument = 12 * MIB};
+	int fd = peer_start(&peer);
+	char words[2][16];
+	pid_t pid;
+
+	kit_await(fd, POLLIN);
+	kit_sleep_ms(200);
+	snprintf(words[0], sizeof(words[0]), "%d", fd);
+	snprintf(words[1], sizeof(words[1]), "%d", 12 * MIB);
+	PTHREAD(posix_spawn(&pid, "/proc/self/exe", NULL, NULL,
+			    kit_program_argv("answer_twice", words[0], words[1], NULL, NULL), kit_program_envp(true)));
+	MUST(close(fd));
+	CHECK_EXITS(pid, 0);
+	peer_join(&peer);
+}
