@@ -143,6 +143,9 @@ int resend_flush(struct conn *c)
 			conn_reset(c, REASON_FOREIGN_IO);
 			break;
 		}
+		/* Dead: what killed it the program's next call is to be told, not we. */
+		if (kernel_poll_now(conn_fd(c), 0) & POLLHUP)
+			break;
 		size = left;
 		from = ring_at(&c->send_ring, load_relaxed(&s->owed_end) - left, &size);
 		n = kernel_sendto(conn_fd(c), from, size, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);

@@ -516,3 +516,18 @@ CASE(sender_receives_while_it_owes, tiny)
 	CHECK_EXITS(pid, 0);
 	peer_join(&peer);
 }
+
+/* Whoever has them now does not read them, and the sender is told by what comes next. */
+CASE(reset_while_bytes_are_owed)
+{
+	struct pair pair = PAIR;
+	char byte;
+
+	kit_fill(pair.a, kit_seed(), 0);
+	MUST(dup2(pair.b, 0));
+	MUST(close(pair.b));
+	MUST(close(0));
+	CHECK(kit_revents(pair.a) & POLLERR);
+	CHECK_FAILS(recv(pair.a, &byte, 1, 0), ECONNRESET);
+	MUST(close(pair.a));
+}
