@@ -86,7 +86,7 @@ struct conn {
 	uint32_t users;      /* threads inside a critical section that uses this; fetch_add, fetch_sub */
 	struct conn_shared *
 		shared; /* never NULL once it was used: who looks without holding the connection may meet the next one's */
-	uint32_t descriptors; /* of this process; under the fdtab lock */
+	uint32_t descriptors; /* of this process; changed under the fdtab lock */
 	int fd;               /* one of them; moves when that one is closed: conn_fd */
 	struct stats_conn *stats;
 	struct errqueue *errors; /* errqueue.h; NULL: nothing ever was in it. Set once, by CAS */
@@ -157,8 +157,8 @@ struct conn *conn_get(int fd);
 void conn_put(struct conn *c);
 void conn_orphan_end(struct conn *c); /* if the last call is over */
 
-/* After a sleep outside the critical section: the same connection again, if it still lives under FD. Enters the critical section
- * whatever it returns. */
+/* After a sleep outside the critical section: the same connection again, if it still has FD or another number, or a thread that sleeps in
+ * a call on it. Enters the critical section whatever it returns. */
 bool conn_get_again(struct conn *c, uint32_t generation, int fd);
 /* Leaves without putting (the sleep between). */
 static inline void conn_put_keep(struct conn *c) /* thread_self.waiting protects it meanwhile */

@@ -140,7 +140,7 @@ struct conn *conn_new(int fd, bool accepted)
 	store_relaxed(&c->shared, shared);
 	c->stats = &shared->stats;
 	store_relaxed(&c->fd, fd);
-	c->descriptors = 1;
+	store_release(&c->descriptors, 1);
 	c->accepted = accepted;
 	c->search_calls = (uint64_t)settings()->promote_after_calls;
 	c->next_calls = c->search_calls;
@@ -225,9 +225,13 @@ void conn_put(struct conn *c)
 
 bool conn_get_again(struct conn *c, uint32_t generation, int fd)
 {
+	bool lives;
+
 	critical_enter();
 	fetch_add(&c->users, 1);
-	return load_acquire(&c->generation) == generation && (fdtab_conn(fd) == c || load_relaxed(&c->orphan));
+	/* As in the kernel, a call goes on if its number was closed, while the connection has any other. */
+	lives = fdtab_conn(fd) == c || load_acquire(&c->descriptors) || load_relaxed(&c->orphan);
+	return lives && load_acquire(&c->generation) == generation;
 }
 
 void conn_kernel_enter(uint64_t *counter, uint32_t generation)
@@ -610,7 +614,8 @@ void conn_close(struct conn *c, int fd)
 	lock_take(&fdtab_lock);
 	if (fdtab_conn(fd) == c) {
 		fdtab_set(fd, FD_NONE, NULL);
-		last = --c->descriptors == 0;
+		store_relaxed(&c->descriptors, c->descriptors - 1);
+		last = c->descriptors == 0;
 		if (!last && conn_fd(c) == fd)
 			for (int i = 0; i <= fdtab_top(); i++)
 				if (fdtab_conn(i) == c) {
