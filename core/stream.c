@@ -848,6 +848,12 @@ int stream_send_company(int fd, const struct msghdr *msg)
 	return n < 0 && n != -EPIPE ? (int)n : 0;
 }
 
+static void raise_sigpipe(void)
+{
+	if (!load_relaxed(&process_exiting))
+		sys_call3(SYS_tgkill, process_pid(), thread_id(), SIGPIPE);
+}
+
 ssize_t stream_send(const struct passage *p, int fd, const struct iovec *iov, int count, int flags)
 {
 	struct conn *c = p->conn;
@@ -898,8 +904,8 @@ ssize_t stream_send(const struct passage *p, int fd, const struct iovec *iov, in
 		store_relaxed(&c->trickle, 0);
 	count_send(c->stats, n);
 	conn_put(c);
-	if (n == -EPIPE && !(flags & MSG_NOSIGNAL) && !load_relaxed(&process_exiting))
-		sys_call3(SYS_tgkill, process_pid(), thread_id(), SIGPIPE);
+	if (n == -EPIPE && !(flags & MSG_NOSIGNAL))
+		raise_sigpipe();
 	return n;
 }
 
@@ -997,14 +1003,15 @@ ssize_t stream_send_from(const struct passage *p, int fd, int in_fd, off_t *offs
 		n = (ssize_t)copied;
 	count_send(c->stats, n);
 	conn_put(c);
-	if (n == -EPIPE && !load_relaxed(&process_exiting))
-		sys_call3(SYS_tgkill, process_pid(), thread_id(), SIGPIPE);
+	if (n == -EPIPE)
+		raise_sigpipe();
 	return n;
 }
 
 ssize_t stream_recv_to(const struct passage *p, int fd, int out_fd, size_t size, bool nonblock)
 {
 	struct conn *c = p->conn;
+	bool broken_pipe = false;
 	size_t copied = 0;
 	ssize_t n = 0;
 
@@ -1014,8 +1021,16 @@ ssize_t stream_recv_to(const struct passage *p, int fd, int out_fd, size_t size,
 		size_t part = size - copied < sizeof chunk ? size - copied : sizeof chunk;
 		struct iovec iov = {chunk, part};
 		struct iov_walk to;
+		int revents;
 
-		if (!(kernel_poll_now(out_fd, POLLOUT) & (POLLOUT | POLLERR))) {
+		revents = kernel_poll_now(out_fd, POLLOUT);
+		/* Nobody reads it: what is not taken from the connection is not lost. */
+		broken_pipe = revents & POLLERR;
+		if (broken_pipe) {
+			n = -EPIPE;
+			break;
+		}
+		if (!(revents & POLLOUT)) {
 			struct pollfd wait = {.fd = out_fd, .events = POLLOUT};
 
 			n = -EAGAIN;
@@ -1042,6 +1057,8 @@ ssize_t stream_recv_to(const struct passage *p, int fd, int out_fd, size_t size,
 		n = (ssize_t)copied;
 	count_recv(c->stats, n);
 	conn_put(c);
+	if (n == -EPIPE && broken_pipe)
+		raise_sigpipe();
 	return n;
 }
 

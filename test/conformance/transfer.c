@@ -300,3 +300,20 @@ CASE(splice_refuses_what_it_does_not_know, tiny)
 	CHECK_GETS(pair.b, "bytes");
 	pair_close(&pair);
 }
+
+/* What nobody can read from the pipe any more stays in the connection. */
+CASE(splice_to_a_pipe_that_nobody_reads, tiny, tcp)
+{
+	struct pair pair = PAIR;
+	int ends[2];
+
+	MUST(pipe(ends));
+	MUST(close(ends[0]));
+	signal(SIGPIPE, SIG_IGN);
+	PUT(pair.a, "hello");
+	kit_await(pair.b, POLLIN);
+	CHECK_FAILS(splice(pair.b, NULL, ends[1], NULL, 5, 0), EPIPE);
+	CHECK_GETS(pair.b, "hello");
+	MUST(close(ends[1]));
+	pair_close(&pair);
+}
