@@ -938,11 +938,24 @@ static ssize_t push_from(struct conn *c, int in_fd, off_t *offset, size_t size)
 	return n;
 }
 
+/* The kernel's own sendfile or splice, for a direction that is back on TCP. C is held again afterwards. */
+static ssize_t kernel_send_from(const struct passage *p, int fd, int in_fd, off_t *offset, size_t size, bool file,
+				bool nonblock)
+{
+	ssize_t n;
+
+	conn_put_keep(p->conn);
+	n = file ? sys_call4(SYS_sendfile, fd, in_fd, offset, size)
+		 : sys_call6(SYS_splice, in_fd, 0, fd, 0, (long)size, nonblock ? SPLICE_F_NONBLOCK : 0);
+	conn_get_again(p->conn, p->generation, fd);
+	return n;
+}
+
 ssize_t stream_send_from(const struct passage *p, int fd, int in_fd, off_t *offset, size_t size, bool file,
 			 bool nonblock)
 {
 	struct conn *c = p->conn;
-	bool deadline_known = false;
+	bool deadline_known = false, by_kernel = false;
 	uint64_t deadline = 0;
 	size_t copied = 0;
 	ssize_t n = 0;
@@ -950,6 +963,15 @@ ssize_t stream_send_from(const struct passage *p, int fd, int in_fd, off_t *offs
 	nonblock |= load_relaxed(&c->shared->nonblock);
 	while (copied < size) {
 		bool room;
+
+		/* Back on TCP: the rest is the kernel's, which may sleep. */
+		by_kernel = conn_send_stage(c) == STAGE_RETURNED;
+		if (by_kernel) {
+			n = kernel_send_from(p, fd, in_fd, offset, size - copied, file, nonblock);
+			if (n > 0)
+				copied += (size_t)n;
+			break;
+		}
 
 		/* A pipe without bytes must not be read under the lock. */
 		if (!file && !(kernel_poll_now(in_fd, POLLIN) & (POLLIN | POLLHUP))) {
@@ -972,10 +994,12 @@ ssize_t stream_send_from(const struct passage *p, int fd, int in_fd, off_t *offs
 		n = send_check(c);
 		if (n >= 0)
 			n = resend_flush(c);
+		if (n >= 0 && conn_send_stage(c) == STAGE_RETURNED) {
+			shared_lock_drop(&c->shared->send_lock);
+			continue;
+		}
 		if (n >= 0)
-			n = conn_send_stage(c) == STAGE_RING
-				    ? push_from(c, in_fd, offset, size - copied)
-				    : sys_call4(SYS_sendfile, conn_fd(c), in_fd, offset, size - copied);
+			n = push_from(c, in_fd, offset, size - copied);
 		if (n == -ESTALE || n == -ENOMEM) {
 			promote_return_send(c, n == -ENOMEM ? REASON_NO_MEMORY : REASON_RETURNED_PASSED);
 			shared_lock_drop(&c->shared->send_lock);
@@ -1003,7 +1027,8 @@ ssize_t stream_send_from(const struct passage *p, int fd, int in_fd, off_t *offs
 		n = (ssize_t)copied;
 	count_send(c->stats, n);
 	conn_put(c);
-	if (n == -EPIPE)
+	/* The kernel has done it. */
+	if (n == -EPIPE && !by_kernel)
 		raise_sigpipe();
 	return n;
 }
