@@ -909,8 +909,9 @@ ssize_t stream_send(const struct passage *p, int fd, const struct iovec *iov, in
 	return n;
 }
 
-/* Fills the ring's next room from IN_FD. > 0, 0 at its end, -EAGAIN no room, or another -errno. Under the send lock. */
-static ssize_t push_from(struct conn *c, int in_fd, off_t *offset, size_t size)
+/* Fills the ring's next room from IN_FD, a FILE or else a pipe. > 0, 0 at its end, -EAGAIN no room, or another -errno. Under the send
+ * lock. */
+static ssize_t push_from(struct conn *c, int in_fd, off_t *offset, size_t size, bool file)
 {
 	int error = 0;
 	size_t room = 0;
@@ -925,9 +926,14 @@ static ssize_t push_from(struct conn *c, int in_fd, off_t *offset, size_t size)
 	if (n <= 0)
 		return n;
 	error = ring_publish(&c->send_ring, (size_t)n);
+	/* The direction ended under us; a file can be wound back, a pipe's bytes go to TCP with what the peer has not read. */
+	if (error == -ESTALE && !file) {
+		error = ring_publish_closed(&c->send_ring, (size_t)n);
+		if (error == 0)
+			promote_return_send(c, REASON_RETURNED_PASSED);
+	}
 	if (error < 0) {
-		/* The direction ended under us; a file can be wound back, a pipe's bytes are lost with the connection. */
-		if (!offset)
+		if (file && !offset)
 			sys_call3(SYS_lseek, in_fd, -n, SEEK_CUR);
 		return error == -EPIPE ? broken(c) : error;
 	}
@@ -999,7 +1005,7 @@ ssize_t stream_send_from(const struct passage *p, int fd, int in_fd, off_t *offs
 			continue;
 		}
 		if (n >= 0)
-			n = push_from(c, in_fd, offset, size - copied);
+			n = push_from(c, in_fd, offset, size - copied, file);
 		if (n == -ESTALE || n == -ENOMEM) {
 			promote_return_send(c, n == -ENOMEM ? REASON_NO_MEMORY : REASON_RETURNED_PASSED);
 			shared_lock_drop(&c->shared->send_lock);

@@ -531,3 +531,51 @@ CASE(reset_while_bytes_are_owed)
 	CHECK_FAILS(recv(pair.a, &byte, 1, 0), ECONNRESET);
 	MUST(close(pair.a));
 }
+
+/* ---- from a pipe ---- */
+
+struct splicer {
+	int in, out, fd;
+};
+
+static void *splice_pattern(void *argument)
+{
+	const struct splicer *s = argument;
+	char bytes[1000];
+
+	for (size_t at = 0; at < MIB; at += sizeof(bytes)) {
+		size_t left = MIB - at < sizeof(bytes) ? MIB - at : sizeof(bytes);
+
+		kit_pattern(bytes, left, kit_seed(), at);
+		CHECK_EQ(MUST(write(s->out, bytes, left)), left);
+		while (left)
+			left -= (size_t)MUST(splice(s->in, NULL, s->fd, NULL, left, 0));
+	}
+	return NULL;
+}
+
+/* No byte is lost that was out of the pipe, and not in the connection yet. */
+CASE(spliced_from_a_pipe_meanwhile, tcp)
+{
+	uint64_t random = kit_seed();
+
+	for (int i = 0; i < 50; i++) {
+		struct pair pair = PAIR;
+		struct thread thread;
+		struct splicer s = {.fd = pair.a};
+		size_t before = kit_random_below(&random, MIB / 2);
+		int ends[2];
+
+		MUST(pipe(ends));
+		s.in = ends[0];
+		s.out = ends[1];
+		thread_start(&thread, splice_pattern, &s);
+		kit_recv_pattern(pair.b, before, kit_seed(), 0);
+		MUST(dup2(pair.b, 0));
+		kit_recv_pattern(0, MIB - before, kit_seed(), before);
+		thread_join(&thread);
+		MUST(close(ends[0]));
+		MUST(close(ends[1]));
+		pair_close(&pair);
+	}
+}
