@@ -988,6 +988,10 @@ int epoll_wait_any(struct epset *set, int epfd, struct epoll_event *events, int 
 			n = look(set, epfd, events, max);
 			if (n || timeout_ns == 0)
 				break;
+			if (thread_self.handlers != handlers) {
+				n = -EINTR;
+				break;
+			}
 		}
 		if (placing || placement_any()) {
 			readiness_drop();
@@ -1029,6 +1033,12 @@ int epoll_wait_any(struct epset *set, int epfd, struct epoll_event *events, int 
 			pages = sleeper_announce(&set->sleeper);
 			if (set->foreign ? foreign_ready(set) : set->queued || any_news() || load_relaxed(&resends)) {
 				sleeper_awake(&set->sleeper, pages, false);
+				/* A peer may have news all the time, none of which is an event: time and signals go on. */
+				readiness_drop();
+				critical_exit();
+				critical_enter();
+				readiness_take();
+				napped = true;
 				continue;
 			}
 			if (set->owner_pid != process_pid() && (left_ns < 0 || left_ns > FORKED_NAP_NS))
