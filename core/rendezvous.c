@@ -356,7 +356,7 @@ static int grant(struct rendezvous *r, struct conn *c, const struct wire_hello *
 
 unlink:
 	readiness_take();
-	link_put(m->link, m->slot, c);
+	link_put(m->link, m->slot, c, false);
 	readiness_drop();
 unmap:
 	own_fd_close(fd);

@@ -514,7 +514,7 @@ static void conn_recycle(struct conn *c)
 	if (c->attached) {
 		readiness_take();
 		if (c->link)
-			link_put(c->link, c->slot, c);
+			link_put(c->link, c->slot, c, !shared_unused(shared));
 		readiness_drop();
 		kernel_unmap(c->channel, c->channel_size);
 	}
