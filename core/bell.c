@@ -376,6 +376,19 @@ bool bells_ring(struct peer_bells *peer, uint64_t interest)
 	return gone;
 }
 
+void bells_ring_own(const struct bell_page *page, uint64_t interest)
+{
+	for (; interest; interest >>= 16) {
+		uint32_t number = interest & 0xffff;
+
+		if (number == WIRE_EVERY_BELL)
+			for (uint32_t b = 0; b < BELL_COUNT; b++)
+				bell_dropped(page, b);
+		else if (number && number <= BELL_COUNT)
+			bell_dropped(page, number - 1);
+	}
+}
+
 void bell_forked(void)
 {
 	bell_lock.word = 0;

@@ -81,6 +81,9 @@ bool sleeper_asleep(const struct sleeper *s);
  * nobody: the peer is gone. */
 bool bells_ring(struct peer_bells *peer, uint64_t interest);
 
+/* Rings those of the own bells in INTEREST that sleep, in whichever process of the family. */
+void bells_ring_own(const struct bell_page *page, uint64_t interest);
+
 /* Makes sure that this process can ring; before its first promotion. 0 or -errno. */
 int bell_can_ring(void);
 

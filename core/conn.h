@@ -255,6 +255,9 @@ void conn_grant_room(struct conn *c);
 /* Tells the peer that its end has news (bytes, FIN, room): ready bit, then the bells. After the publish, which was a full barrier. */
 void conn_notify(struct conn *c);
 
+/* Wakes whoever of our side, forked siblings included, sleeps for the connection: a direction of it has gone back to TCP. */
+void conn_notify_own(struct conn *c);
+
 /* Puts bell number BELL of ours (or all) into what the peer rings. */
 void conn_interest(struct conn *c, int bell);
 

@@ -517,6 +517,7 @@ void promote_return_send(struct conn *c, enum reason reason)
 	store_relaxed(&c->stats->send_transport, TRANSPORT_TCP);
 	trace_add(c, TRACE_SEND_RETURNED, 0, 0);
 	conn_notify(c);
+	conn_notify_own(c);
 	epoll_sync(c);
 }
 

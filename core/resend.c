@@ -111,6 +111,7 @@ static void settled(struct conn *c)
 	if (load_relaxed(&c->shared->shut_send) == 2)
 		sys_call2(SYS_shutdown, conn_fd(c), SHUT_WR);
 	thread_wake_waiters(c);
+	conn_notify_own(c);
 	epoll_sync(c);
 }
 

@@ -333,6 +333,12 @@ void conn_notify(struct conn *c)
 		store_relaxed(&c->shared->tcp_event, 1);
 }
 
+void conn_notify_own(struct conn *c)
+{
+	if (c->link)
+		bells_ring_own(c->link->own, load_acquire(&conn_own(c)->interest));
+}
+
 void conn_grant_room(struct conn *c)
 {
 	uint32_t *want = &conn_peer(c)->want_space, granted = 2;

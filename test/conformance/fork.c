@@ -546,3 +546,35 @@ CASE(send_beside_a_killed_sibling)
 	MUST(close(fd));
 	peer_join(&peer);
 }
+
+static void *sends_much(void *argument)
+{
+	kit_send_pattern(*(int *)argument, 512 * KIB, kit_seed(), 0);
+	return NULL;
+}
+
+/* What a sibling takes back to TCP leaves room that no reader of the ring will tell of. */
+CASE(sibling_sends_urgently_while_we_wait_for_room, tiny)
+{
+	struct peer peer = {.party = PARTY_PROCESS, .run = &drain};
+	int fd = peer_start(&peer);
+	struct thread thread;
+	pid_t pid;
+
+	MUST(kill(peer.pid, SIGSTOP));
+	kit_await_stopped(peer.pid);
+	if (kit_expect() == EXPECT_SHM)
+		kit_fill(fd, kit_seed(), 0);
+	thread_start(&thread, sends_much, &fd);
+	kit_sleep_ms(50);
+	pid = (pid_t)MUST(fork());
+	if (pid == 0) {
+		send(fd, "!", 1, MSG_OOB | MSG_DONTWAIT);
+		_exit(0);
+	}
+	CHECK_EXITS(pid, 0);
+	MUST(kill(peer.pid, SIGCONT));
+	thread_join(&thread);
+	MUST(close(fd));
+	peer_join(&peer);
+}
