@@ -416,7 +416,8 @@ void promote_consent(struct conn *c)
 	}
 	if (!compare_swap(&c->shared->recv_stage, &stage, STAGE_MOVING))
 		return;
-	if (kernel_calls_under_way(c, &c->kernel_readers) || !established(conn_fd(c)))
+	/* Still: a child that is forked from here on finds the stage. */
+	if (!conn_sole_holder(c) || kernel_calls_under_way(c, &c->kernel_readers) || !established(conn_fd(c)))
 		goto not_now;
 	/* A reader that was on its way when an earlier consent was put off may be reading right now. */
 	shared_lock_take(&c->shared->recv_lock);
