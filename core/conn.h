@@ -276,7 +276,7 @@ void conn_reset(struct conn *c, enum reason reason);
 void conn_fork_prepare(void);
 /* CHILD: its pid, < 0 when fork failed, 0 when not known. */
 void conn_fork_parent(int32_t child);
-/* Later: the place that was kept for the child gets its pid. */
+/* Later: the place that was kept for the child gets its pid, or, with 0, is free again. */
 void conn_fork_settle(uint32_t child);
 void conn_fork_child(void);
 

@@ -23,8 +23,9 @@ EXPORT pid_t fork(void)
 	/* pthread_atfork's handlers (real.c) do the rest; only here the child's pid is known. */
 	pid_t child = real.fork();
 
-	if (child > 0)
-		process_child_known((uint32_t)child);
+	/* There is none, or this is its pid. */
+	if (child)
+		process_child_known(child < 0 ? 0 : (uint32_t)child);
 	return child;
 }
 

@@ -2,6 +2,7 @@
 #include "kit.h"
 
 #include <stdatomic.h>
+#include <sys/resource.h>
 
 CASE(child_uses_the_connection, tiny, tcp)
 {
@@ -577,4 +578,19 @@ CASE(sibling_sends_urgently_while_we_wait_for_room, tiny)
 	thread_join(&thread);
 	MUST(close(fd));
 	peer_join(&peer);
+}
+
+/* Of a child that never was nothing stays behind. */
+CASE(promoted_after_a_fork_that_failed, tiny, tcp)
+{
+	struct pair pair;
+
+	/* Root may have as many processes as it likes. */
+	if (geteuid() == 0)
+		MUST(setresuid(65534, 65534, 65534));
+	pair = pair_new(AF_INET);
+	MUST(setrlimit(RLIMIT_NPROC, &(struct rlimit){0, 0}));
+	CHECK_FAILS(fork(), EAGAIN);
+	kit_promote(pair.a, pair.b);
+	pair_close(&pair);
 }
