@@ -123,11 +123,12 @@ void process_notice_fork(void)
 
 static void end(bool running)
 {
+	/* A vfork child that could not execute ends in its parent's memory. */
+	if (!process_is_us())
+		return;
 	store_relaxed(&process_exiting, true);
-	if (process_is_us()) {
-		conn_exit(running);
-		dgram_exit();
-	}
+	conn_exit(running);
+	dgram_exit();
 }
 
 void process_exit(void)

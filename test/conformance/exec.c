@@ -507,3 +507,31 @@ CASE(exit_while_others_close)
 	for (int i = 0; i < 50; i++)
 		CHECK_EXITS(kit_fork(exit_beside_threads, NULL), 0);
 }
+
+static void broken_pipe_after_vfork(void *unused)
+{
+	struct pair pair = PAIR;
+	pid_t pid = vfork();
+
+	(void)unused;
+	if (pid == 0) {
+		execve("/nowhere", (char *[]){"nowhere", NULL}, NULL);
+		_exit(127);
+	}
+	CHECK_EXITS(pid, 127);
+	MUST(close(pair.b));
+	kit_await(pair.a, POLLRDHUP);
+	for (int i = 0; i < 10; i++)
+		send(pair.a, "x", 1, 0);
+	_exit(1);
+}
+
+/* It ends in its parent's memory, and its parent goes on. */
+CASE(vforked_child_that_could_not_execute, tiny, tcp)
+{
+	pid_t pid;
+
+	signal(SIGPIPE, SIG_DFL);
+	pid = kit_fork(broken_pipe_after_vfork, NULL);
+	kit_wait_killed(pid, SIGPIPE);
+}
