@@ -128,6 +128,14 @@ int own_fd(int fd)
 	return fd;
 }
 
+unsigned own_fds_max(unsigned most)
+{
+	struct rlimit limit;
+	rlim_t share = getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur / 16 : most;
+
+	return share == 0 ? 1 : share < most ? (unsigned)share : most;
+}
+
 void own_fd_close(int fd)
 {
 	if (fd < 0)

@@ -107,6 +107,8 @@ extern uint64_t clock_ticks_us;
  * when there is no room above). */
 int own_fd(int fd);
 void own_fd_close(int fd);
+/* How many of one kind we may keep: MOST, but no more than a sixteenth of what the program may open; one at least. */
+unsigned own_fds_max(unsigned most);
 /* Whether FD is one of ours: the application's closes must not reach it. */
 bool own_fd_is(int fd);
 /* The next of our descriptors at or above FD, or -1. */

@@ -72,16 +72,21 @@ static void link_add(struct link *link)
 	links = link;
 }
 
+static void close_memory(struct link *link)
+{
+	own_fd_close(link->fd);
+	link->fd = -1;
+	shareable--;
+}
+
 static void link_free(struct link *link)
 {
 	if (link->map)
 		kernel_unmap(link->map, sizeof(struct wire_link));
 	munmap(link->conns, LINK_SLOTS * sizeof(struct conn *));
 	peer_bells_put(link->peer);
-	if (link->fd >= 0) {
-		own_fd_close(link->fd);
-		shareable--;
-	}
+	if (link->fd >= 0)
+		close_memory(link);
 	free(link);
 }
 
@@ -133,6 +138,12 @@ struct link *link_grant(const uint64_t peer_process[2], pid_t peer_pid, struct b
 	link->refs = 1;
 	link_add(link);
 	return link;
+}
+
+void link_sent(struct link *link)
+{
+	if (link->fd >= 0 && shareable > own_fds_max(SHAREABLE_LINKS))
+		close_memory(link);
 }
 
 struct link *link_join(const uint64_t id[2], int fd, struct bell_page *own, int bells_fd, struct conn *c, uint32_t slot,

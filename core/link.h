@@ -38,6 +38,9 @@ extern struct link *links;
 struct link *link_grant(const uint64_t peer_process[2], pid_t peer_pid, struct bell_page *own, int bells_fd,
 			struct conn *c, uint32_t *slot, int *error);
 
+/* The memory of LINK, made by link_grant, was sent: it stays open for more connections, while few do. The caller holds the readiness lock. */
+void link_sent(struct link *link);
+
 /* Connector side: the link ID, found or mapped from FD; SLOT becomes C's. The caller holds the readiness lock. */
 struct link *link_join(const uint64_t id[2], int fd, struct bell_page *own, int bells_fd, struct conn *c, uint32_t slot,
 		       int *error);
