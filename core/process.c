@@ -25,6 +25,7 @@ static struct process_mark no_mark = {1};
 struct process_mark *process_mark = &no_mark;
 bool process_exiting;
 bool process_filtered;
+bool process_moved;
 
 uint32_t process_pid(void)
 {

@@ -50,6 +50,9 @@ extern bool process_exiting;
 /* A system-call filter was installed or inherited: no further promotions, no system call that the program would not make. */
 extern bool process_filtered;
 
+/* A thread went to another network namespace: what ends meet and wake each other by is in more than one. No further promotions. */
+extern bool process_moved;
+
 /* Once, before anything else of the engine. */
 void process_init(void);
 

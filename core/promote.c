@@ -280,6 +280,10 @@ static void attempt(struct conn *c)
 		search_fails(c, REASON_SECCOMP);
 		return;
 	}
+	if (load_relaxed(&process_moved)) {
+		search_fails(c, REASON_NAMESPACE);
+		return;
+	}
 	if (!c->rendezvous) {
 		if (!load_relaxed(&c->never) && has_feature(conn_fd(c))) {
 			conn_never(c, REASON_SOCKET_FEATURE);
