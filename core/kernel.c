@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <linux/memfd.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define OWN_FD_MAX (1 << 20)
 
@@ -163,6 +165,23 @@ int own_fd_next(int fd)
 	return -1;
 }
 
+/* Whether SIZE bytes of address space are ours to take: of a limited one, half stays the program's. */
+static bool may_map(size_t size)
+{
+	struct rlimit limit;
+	char text[32] = "";
+	int file;
+
+	if (getrlimit(RLIMIT_AS, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+		return true;
+	file = sys_openat(AT_FDCWD, "/proc/self/statm", O_RDONLY | O_CLOEXEC, 0);
+	if (file >= 0) {
+		sys_read(file, text, sizeof text - 1);
+		sys_close(file);
+	}
+	return file >= 0 && strtoull(text, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE) + size <= limit.rlim_cur / 2;
+}
+
 int kernel_memory_new(const char *name, size_t size, int seals, int *fd, void **map)
 {
 	struct rlimit limit;
@@ -172,6 +191,8 @@ int kernel_memory_new(const char *name, size_t size, int seals, int *fd, void **
 	/* A memfd obeys RLIMIT_FSIZE, and going over it is a signal, not an error. */
 	if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < size)
 		return -EFBIG;
+	if (!may_map(size))
+		return -ENOMEM;
 	new = (int)sys_call2(SYS_memfd_create, name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (new < 0)
 		return new;
@@ -205,6 +226,8 @@ int kernel_memory_map(int fd, size_t size, int seals, int prot, void **map)
 	seals |= F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 	if (have < 0 || (have & seals) != seals || fstat(fd, &st) < 0 || st.st_size != (off_t)size)
 		return -EPROTO;
+	if (!may_map(size))
+		return -ENOMEM;
 	mem = mmap(NULL, size, prot, MAP_SHARED | MAP_NORESERVE, fd, 0);
 	if (mem == MAP_FAILED)
 		return -ENOMEM;

@@ -114,7 +114,8 @@ bool own_fd_is(int fd);
 /* The next of our descriptors at or above FD, or -1. */
 int own_fd_next(int fd);
 
-/* A sealed memfd of SIZE bytes with extra SEALS, mapped shared. 0 or -errno; *FD is one of ours. */
+/* A sealed memfd of SIZE bytes with extra SEALS, mapped shared. 0 or -errno; *FD is one of ours. -ENOMEM also where that would leave the
+ * program less than half of a limited address space. */
 int kernel_memory_new(const char *name, size_t size, int seals, int *fd, void **map);
 /* Maps SIZE bytes of a peer's memfd after checking that it has at least the SEALS and SIZE. 0 or -errno. */
 int kernel_memory_map(int fd, size_t size, int seals, int prot, void **map);

@@ -409,3 +409,29 @@ CASE(many_processes_and_few_descriptors)
 		CHECK_EXITS(pids[i], 0);
 	MUST(close(listener));
 }
+
+/* ---- little address space ---- */
+
+#define ADDRESS_SPACE (1024l * MIB)
+
+CASE(address_space_is_left)
+{
+	struct pair pairs[20];
+	void *memory;
+
+	MUST(setrlimit(RLIMIT_AS, &(struct rlimit){ADDRESS_SPACE, ADDRESS_SPACE}));
+	for (int i = 0; i < 20; i++) {
+		pairs[i] = pair_new(AF_INET);
+		for (int k = 0; k < 10; k++) {
+			PUT(pairs[i].a, "x");
+			CHECK_GETS(pairs[i].b, "x");
+			PUT(pairs[i].b, "y");
+			CHECK_GETS(pairs[i].a, "y");
+		}
+	}
+	memory = malloc(300 * MIB);
+	CHECK(memory != NULL);
+	free(memory);
+	for (int i = 0; i < 20; i++)
+		pair_close(&pairs[i]);
+}
