@@ -246,10 +246,13 @@ void sleeper_heard(const struct sleeper *s)
 	take_ring(s);
 }
 
-void sleeper_empty(const struct sleeper *s)
+bool sleeper_empty(const struct sleeper *s)
 {
-	for (int i = 0; i < EMPTY_MAX && take_ring(s); i++)
-		;
+	int taken = 0;
+
+	while (taken < EMPTY_MAX && take_ring(s))
+		taken++;
+	return taken > 0;
 }
 
 void sleeper_awake(struct sleeper *s, uint32_t pages, bool rung)
@@ -371,6 +374,19 @@ bool bells_ring(struct peer_bells *peer, uint64_t interest)
 			gone |= !bell_ring_due(peer, number - 1);
 	}
 	return gone;
+}
+
+void bells_ring_own(const struct bell_page *page, uint64_t interest)
+{
+	for (; interest; interest >>= 16) {
+		uint32_t number = interest & 0xffff;
+
+		if (number == WIRE_EVERY_BELL)
+			for (uint32_t b = 0; b < BELL_COUNT; b++)
+				bell_dropped(page, b);
+		else if (number && number <= BELL_COUNT)
+			bell_dropped(page, number - 1);
+	}
 }
 
 void bell_forked(void)

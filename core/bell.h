@@ -68,8 +68,8 @@ void sleeper_awake(struct sleeper *s, uint32_t pages, bool rung);
 /* Takes one ring out of the socket. There seldom are more, and one that stays only ends the next sleep early: not worth the
  * system call that would find it. */
 void sleeper_heard(const struct sleeper *s);
-/* Takes what is in the socket; bounded, whoever keeps ringing. */
-void sleeper_empty(const struct sleeper *s);
+/* Takes what is in the socket; bounded, whoever keeps ringing. Whether there was anything. */
+bool sleeper_empty(const struct sleeper *s);
 /* A permanent sleeper (an epoll descriptor that the kernel watches): announced for good. */
 void sleeper_rearm(struct sleeper *s);
 
@@ -80,6 +80,9 @@ bool sleeper_asleep(const struct sleeper *s);
 /* Rings those of the peer's bells in INTEREST that sleep and were not rung for this turn yet. Returns true if a ring found
  * nobody: the peer is gone. */
 bool bells_ring(struct peer_bells *peer, uint64_t interest);
+
+/* Rings those of the own bells in INTEREST that sleep, in whichever process of the family. */
+void bells_ring_own(const struct bell_page *page, uint64_t interest);
 
 /* Makes sure that this process can ring; before its first promotion. 0 or -errno. */
 int bell_can_ring(void);

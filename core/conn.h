@@ -86,7 +86,7 @@ struct conn {
 	uint32_t users;      /* threads inside a critical section that uses this; fetch_add, fetch_sub */
 	struct conn_shared *
 		shared; /* never NULL once it was used: who looks without holding the connection may meet the next one's */
-	uint32_t descriptors; /* of this process; under the fdtab lock */
+	uint32_t descriptors; /* of this process; changed under the fdtab lock */
 	int fd;               /* one of them; moves when that one is closed: conn_fd */
 	struct stats_conn *stats;
 	struct errqueue *errors; /* errqueue.h; NULL: nothing ever was in it. Set once, by CAS */
@@ -157,8 +157,8 @@ struct conn *conn_get(int fd);
 void conn_put(struct conn *c);
 void conn_orphan_end(struct conn *c); /* if the last call is over */
 
-/* After a sleep outside the critical section: the same connection again, if it still lives under FD. Enters the critical section
- * whatever it returns. */
+/* After a sleep outside the critical section: the same connection again, if it still has FD or another number, or a thread that sleeps in
+ * a call on it. Enters the critical section whatever it returns. */
 bool conn_get_again(struct conn *c, uint32_t generation, int fd);
 /* Leaves without putting (the sleep between). */
 static inline void conn_put_keep(struct conn *c) /* thread_self.waiting protects it meanwhile */
@@ -183,7 +183,7 @@ bool conn_is(const struct conn *c, int fd);
 bool conn_sole_holder(struct conn *c);
 void conn_hold(struct conn *c, uint32_t pid);
 void conn_release(struct conn *c, uint32_t pid);
-/* Calls FN for each connection of the table. */
+/* Calls FN for each connection of the table, held. */
 void conn_each(void (*fn)(struct conn *c, void *arg), void *arg);
 
 void conn_reason(struct conn *c, enum reason reason);
@@ -255,6 +255,9 @@ void conn_grant_room(struct conn *c);
 /* Tells the peer that its end has news (bytes, FIN, room): ready bit, then the bells. After the publish, which was a full barrier. */
 void conn_notify(struct conn *c);
 
+/* Wakes whoever of our side, forked siblings included, sleeps for the connection: a direction of it has gone back to TCP. */
+void conn_notify_own(struct conn *c);
+
 /* Puts bell number BELL of ours (or all) into what the peer rings. */
 void conn_interest(struct conn *c, int bell);
 
@@ -273,7 +276,7 @@ void conn_reset(struct conn *c, enum reason reason);
 void conn_fork_prepare(void);
 /* CHILD: its pid, < 0 when fork failed, 0 when not known. */
 void conn_fork_parent(int32_t child);
-/* Later: the place that was kept for the child gets its pid. */
+/* Later: the place that was kept for the child gets its pid, or, with 0, is free again. */
 void conn_fork_settle(uint32_t child);
 void conn_fork_child(void);
 

@@ -22,6 +22,8 @@
 #define BELL_INDEX INDEX_MAX   /* the index that stands for the set's bell */
 #define FORKED_NAP_NS 10000000 /* longest sleep on a set that another process made */
 #define NESTED_MAX 8
+#define REFRESHES \
+	4 /* looks at a watched set whose peers keep ringing for nothing; then it may be readable without an event */
 #define END_EVENTS (EPOLLRDHUP | EPOLLHUP | EPOLLERR)
 
 struct reg {
@@ -122,11 +124,12 @@ static void unqueue(struct reg *r)
 	set->queued--;
 }
 
-/* Queues and, if the set's waiters sleep, wakes one: they may have looked before. */
-static void queue_and_wake(struct reg *r)
+/* Queues and, if the set's waiters sleep, wakes one: they may have looked before. Who watches the set's descriptor in the kernel, a peer
+ * rings itself; what this process does to a connection or a registration nobody else tells. */
+static void queue_and_wake(struct reg *r, bool by_peer)
 {
 	queue(r);
-	if (r->set->asleep)
+	if (r->set->asleep || (r->set->watched && !by_peer))
 		sleeper_ring(&r->set->sleeper);
 }
 
@@ -183,7 +186,7 @@ static void mark_conn(struct conn *c)
 		store_relaxed(&resends, 1);
 	for (struct reg *r = c->regs; r; r = r->conn_next)
 		if (r->tagged && (!(r->events & EPOLLET) || (news_of(r) & r->events)))
-			queue_and_wake(r);
+			queue_and_wake(r, true);
 }
 
 static bool any_news(void)
@@ -429,7 +432,7 @@ void epoll_sync(struct conn *c)
 		}
 		/* A level must not be missed; an edge comes with the event that makes it, or was taken from the kernel just now. */
 		if (!(r->events & EPOLLET) || r->unheard)
-			queue_and_wake(r);
+			queue_and_wake(r, false);
 	}
 	readiness_drop();
 }
@@ -441,7 +444,7 @@ void epoll_mark(struct conn *c, uint32_t events)
 	readiness_take();
 	for (struct reg *r = c->regs; r; r = r->conn_next)
 		if (r->tagged && (!(r->events & EPOLLET) || (events & (r->events | EPOLLERR | EPOLLHUP))))
-			queue_and_wake(r);
+			queue_and_wake(r, false);
 	readiness_drop();
 }
 
@@ -467,7 +470,7 @@ void epoll_again(struct conn *c)
 		struct epoll_event event = {.events = r->events, .data = r->data};
 
 		if (r->tagged) {
-			queue_and_wake(r);
+			queue_and_wake(r, false);
 		} else if (!r->disabled && fdtab_conn(r->fd) == c) {
 			/* The kernel looks anew at what is modified. */
 			event = kernel_event(r, &event);
@@ -561,17 +564,12 @@ void epoll_close(struct epset *set, int epfd)
 	critical_exit();
 }
 
-/* Makes the descriptor of a watched set readable if one of its queued connections is, and not readable if none is. */
-static void refresh(struct epset *set)
+/* Whether a queued connection of SET is ready; the others leave the queue. */
+static bool any_ready(struct epset *set)
 {
 	struct reg *r, *next;
 	bool ready = false;
 
-	if (!set->special || set->sleeper.fd <= 0)
-		return;
-	/* Rung from now on for whatever comes from now on: for a watch on edges each arrival is one. */
-	sleeper_rearm(&set->sleeper);
-	drain_links(set);
 	for (r = set->head; r; r = next) {
 		next = r->next;
 		if (conn_revents(r->conn, (short)r->events, load_relaxed(&r->conn->shared->recv_lowat)))
@@ -579,9 +577,25 @@ static void refresh(struct epset *set)
 		else
 			unqueue(r);
 	}
-	if (!ready)
-		sleeper_empty(&set->sleeper);
-	else if (!kernel_poll_now(set->sleeper.fd, POLLIN))
+	return ready;
+}
+
+/* Makes the descriptor of a watched set readable if one of its queued connections is, and not readable if none is. */
+static void refresh(struct epset *set)
+{
+	if (!set->special || set->sleeper.fd <= 0)
+		return;
+	for (int turn = 0; turn < REFRESHES; turn++) {
+		/* Rung from now on for whatever comes from now on: for a watch on edges each arrival is one. */
+		sleeper_rearm(&set->sleeper);
+		drain_links(set);
+		if (any_ready(set))
+			break;
+		/* What is taken out may have rung for something that came after the look. */
+		if (!sleeper_empty(&set->sleeper))
+			return;
+	}
+	if (!kernel_poll_now(set->sleeper.fd, POLLIN))
 		sleeper_ring(&set->sleeper);
 }
 
@@ -631,7 +645,7 @@ static int control_tagged(struct reg *r, int op, const struct epoll_event *event
 			return error;
 	}
 	if (op != EPOLL_CTL_DEL)
-		queue_and_wake(r);
+		queue_and_wake(r, false);
 	return 0;
 }
 
@@ -661,7 +675,7 @@ static int control_add(struct epset *set, struct conn *c, int fd, struct epoll_e
 		kernel_epoll_ctl(set->epfd, EPOLL_CTL_DEL, fd, event);
 		return -ENOMEM;
 	}
-	queue_and_wake(r);
+	queue_and_wake(r, false);
 	return 0;
 }
 
@@ -974,6 +988,10 @@ int epoll_wait_any(struct epset *set, int epfd, struct epoll_event *events, int 
 			n = look(set, epfd, events, max);
 			if (n || timeout_ns == 0)
 				break;
+			if (thread_self.handlers != handlers) {
+				n = -EINTR;
+				break;
+			}
 		}
 		if (placing || placement_any()) {
 			readiness_drop();
@@ -1015,6 +1033,12 @@ int epoll_wait_any(struct epset *set, int epfd, struct epoll_event *events, int 
 			pages = sleeper_announce(&set->sleeper);
 			if (set->foreign ? foreign_ready(set) : set->queued || any_news() || load_relaxed(&resends)) {
 				sleeper_awake(&set->sleeper, pages, false);
+				/* A peer may have news all the time, none of which is an event: time and signals go on. */
+				readiness_drop();
+				critical_exit();
+				critical_enter();
+				readiness_take();
+				napped = true;
 				continue;
 			}
 			if (set->owner_pid != process_pid() && (left_ns < 0 || left_ns > FORKED_NAP_NS))

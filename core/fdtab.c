@@ -30,7 +30,7 @@ void fdtab_copy(int fd, int new)
 	if (word && !fdtab_word(new)) {
 		fdtab_set(new, (enum fd_kind)(word & 3), (void *)(word & ~(uintptr_t)3));
 		if ((word & 3) == FD_CONN)
-			fdtab_conn(fd)->descriptors++;
+			count_add(&fdtab_conn(fd)->descriptors, 1);
 		else if ((word & 3) == FD_DGRAM)
 			dgram_copied((struct dgram *)(word & ~(uintptr_t)3));
 	}

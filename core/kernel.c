@@ -6,11 +6,13 @@
 #include <linux/magic.h>
 #include <linux/memfd.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #define OWN_FD_MAX (1 << 20)
 
@@ -87,6 +89,18 @@ int kernel_poll_now(int fd, short events)
 	return n < 0 ? (int)n : p.revents;
 }
 
+bool kernel_is_zombie(uint32_t pid)
+{
+	int fd = (int)sys_call2(SYS_pidfd_open, pid, 0), revents;
+
+	/* Threads but the first leave no zombie. */
+	if (fd < 0)
+		return false;
+	revents = kernel_poll_now(fd, POLLIN);
+	sys_close(fd);
+	return revents > 0 && (revents & POLLIN);
+}
+
 void kernel_sleep_ms(long ms)
 {
 	struct timespec time = {ms / 1000, ms % 1000 * 1000000};
@@ -123,6 +137,14 @@ void own_fd_adopt(int fd)
 		fetch_or(&own_fds[fd / 64], 1ull << (fd % 64));
 }
 
+unsigned own_fds_max(unsigned most)
+{
+	struct rlimit limit;
+	rlim_t share = getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur / 16 : most;
+
+	return share == 0 ? 1 : share < most ? (unsigned)share : most;
+}
+
 void own_fd_close(int fd)
 {
 	if (fd < 0)
@@ -150,6 +172,23 @@ int own_fd_next(int fd)
 	return -1;
 }
 
+/* Whether SIZE bytes of address space are ours to take: of a limited one, half stays the program's. */
+static bool may_map(size_t size)
+{
+	struct rlimit limit;
+	char text[32] = "";
+	int file;
+
+	if (getrlimit(RLIMIT_AS, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+		return true;
+	file = sys_openat(AT_FDCWD, "/proc/self/statm", O_RDONLY | O_CLOEXEC, 0);
+	if (file >= 0) {
+		sys_read(file, text, sizeof text - 1);
+		sys_close(file);
+	}
+	return file >= 0 && strtoull(text, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE) + size <= limit.rlim_cur / 2;
+}
+
 int kernel_memory_new(const char *name, size_t size, int seals, int *fd, void **map)
 {
 	struct rlimit limit;
@@ -159,6 +198,8 @@ int kernel_memory_new(const char *name, size_t size, int seals, int *fd, void **
 	/* A memfd obeys RLIMIT_FSIZE, and going over it is a signal, not an error. */
 	if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < size)
 		return -EFBIG;
+	if (!may_map(size))
+		return -ENOMEM;
 	new = (int)sys_call2(SYS_memfd_create, name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (new < 0)
 		return new;
@@ -196,6 +237,8 @@ int kernel_memory_map(int fd, size_t size, int seals, int prot, void **map)
 	/* Where the system has no huge page left, touching one is SIGBUS. */
 	if (sys_call2(SYS_fstatfs, fd, &fs) < 0 || fs.f_type == HUGETLBFS_MAGIC)
 		return -EPROTO;
+	if (!may_map(size))
+		return -ENOMEM;
 	mem = mmap(NULL, size, prot, MAP_SHARED | MAP_NORESERVE, fd, 0);
 	if (mem == MAP_FAILED)
 		return -ENOMEM;

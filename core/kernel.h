@@ -74,6 +74,9 @@ static inline uint32_t kernel_getpid(void)
 	return (uint32_t)sys_call0(SYS_getpid);
 }
 
+/* Whether PID, which can be signalled, is a process that has ended and was not waited for. False if the kernel does not tell. */
+bool kernel_is_zombie(uint32_t pid);
+
 /* Fills SIZE bytes; false when the kernel has no entropy to give (never after boot). */
 bool kernel_random(void *buf, size_t size);
 
@@ -106,12 +109,15 @@ int own_fd(int fd);
 /* FD is ours where it is. */
 void own_fd_adopt(int fd);
 void own_fd_close(int fd);
+/* How many of one kind we may keep: MOST, but no more than a sixteenth of what the program may open; one at least. */
+unsigned own_fds_max(unsigned most);
 /* Whether FD is one of ours: the application's closes must not reach it. */
 bool own_fd_is(int fd);
 /* The next of our descriptors at or above FD, or -1. */
 int own_fd_next(int fd);
 
-/* A sealed memfd of SIZE bytes with extra SEALS, mapped shared. 0 or -errno; *FD is one of ours. */
+/* A sealed memfd of SIZE bytes with extra SEALS, mapped shared. 0 or -errno; *FD is one of ours. -ENOMEM also where that would leave the
+ * program less than half of a limited address space. */
 int kernel_memory_new(const char *name, size_t size, int seals, int *fd, void **map);
 /* Maps SIZE bytes of a peer's memfd after checking that it has at least the SEALS and SIZE. 0 or -errno. */
 int kernel_memory_map(int fd, size_t size, int seals, int prot, void **map);

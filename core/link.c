@@ -4,6 +4,7 @@
  * the producer found set is cleared by somebody who has yet to read the tail. */
 #include "link.h"
 #include "barrier.h"
+#include "conn.h"
 #include "kernel.h"
 #include "lock.h"
 #include "thread.h"
@@ -16,6 +17,7 @@
 #define SHAREABLE_LINKS 64 /* links whose memory stays open for more connections: a descriptor each */
 
 static struct lock readiness_lock;
+static struct conn elsewhere; /* stands for a connection that only another process of the family has */
 struct link *links;
 static unsigned shareable;
 
@@ -70,16 +72,21 @@ static void link_add(struct link *link)
 	links = link;
 }
 
+static void close_memory(struct link *link)
+{
+	own_fd_close(link->fd);
+	link->fd = -1;
+	shareable--;
+}
+
 static void link_free(struct link *link)
 {
 	if (link->map)
 		kernel_unmap(link->map, sizeof(struct wire_link));
 	munmap(link->conns, LINK_SLOTS * sizeof(struct conn *));
 	peer_bells_put(link->peer);
-	if (link->fd >= 0) {
-		own_fd_close(link->fd);
-		shareable--;
-	}
+	if (link->fd >= 0)
+		close_memory(link);
 	free(link);
 }
 
@@ -133,6 +140,12 @@ struct link *link_grant(const uint64_t peer_process[2], pid_t peer_pid, struct b
 	return link;
 }
 
+void link_sent(struct link *link)
+{
+	if (link->fd >= 0 && shareable > own_fds_max(SHAREABLE_LINKS))
+		close_memory(link);
+}
+
 struct link *link_join(const uint64_t id[2], int fd, struct bell_page *own, int bells_fd, struct conn *c, uint32_t slot,
 		       int *error)
 {
@@ -167,12 +180,13 @@ struct link *link_join(const uint64_t id[2], int fd, struct bell_page *own, int 
 	return link;
 }
 
-void link_put(struct link *link, uint32_t slot, struct conn *c)
+void link_put(struct link *link, uint32_t slot, struct conn *c, bool used)
 {
 	struct link **p = &links;
 
+	/* A bit set for another connection's sake would not be known as the sibling's. */
 	if (link->conns[slot] == c)
-		link->conns[slot] = NULL;
+		link->conns[slot] = used && link->side == 0 ? &elsewhere : NULL;
 	if (--link->refs) {
 		return;
 	}
@@ -208,7 +222,7 @@ void link_drain(struct link *link, void (*fn)(struct conn *c))
 			struct conn *c = link->conns[i * 64 + (unsigned)__builtin_ctzll(leaf)];
 
 			leaf &= leaf - 1;
-			if (c)
+			if (c && c != &elsewhere)
 				fn(c);
 		}
 	}

@@ -21,7 +21,7 @@ struct link {
 	uint32_t owner_pid; /* the process that drains it; forked children look at each connection instead */
 	struct bell_page *own;
 	struct peer_bells *peer;
-	struct conn **conns; /* LINK_SLOTS of them */
+	struct conn **conns; /* LINK_SLOTS of them; NULL: a free number */
 	uint32_t refs;
 	uint32_t cursor; /* slots are handed out in turn, so that a number comes back late */
 	struct link *next;
@@ -38,12 +38,15 @@ extern struct link *links;
 struct link *link_grant(const uint64_t peer_process[2], pid_t peer_pid, struct bell_page *own, int bells_fd,
 			struct conn *c, uint32_t *slot, int *error);
 
+/* The memory of LINK, made by link_grant, was sent: it stays open for more connections, while few do. The caller holds the readiness lock. */
+void link_sent(struct link *link);
+
 /* Connector side: the link ID, found or mapped from FD; SLOT becomes C's. The caller holds the readiness lock. */
 struct link *link_join(const uint64_t id[2], int fd, struct bell_page *own, int bells_fd, struct conn *c, uint32_t slot,
 		       int *error);
 
-/* Gives SLOT back and drops the reference. The caller holds the readiness lock. */
-void link_put(struct link *link, uint32_t slot, struct conn *c);
+/* Gives SLOT back, unless a forked sibling of C's process still USES it, and drops the reference. The caller holds the readiness lock. */
+void link_put(struct link *link, uint32_t slot, struct conn *c, bool used);
 
 /* Sets the peer's ready bit for SLOT. */
 void link_mark(struct link *link, uint32_t slot);

@@ -1,12 +1,15 @@
 /* The two locks of lock.h. */
 #include "lock.h"
 #include "barrier.h"
+#include "kernel.h"
 #include "sys.h"
 #include "thread.h"
 
 #include <errno.h>
 #include <linux/futex.h>
 #include <stddef.h>
+
+#define TURNS 1000 /* between two questions whether the owner lives */
 
 void lock_take(struct lock *lock)
 {
@@ -30,10 +33,10 @@ void lock_drop(struct lock *lock)
 		sys_call6(SYS_futex, (long)&lock->word, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
 }
 
-/* A thread id is alive if it can be signalled, or if we may not. */
+/* A thread id is alive if it can be signalled, or if we may not; but not as a zombie that nobody has waited for. */
 static bool alive(uint32_t tid)
 {
-	return sys_call2(SYS_tkill, tid, 0) != -ESRCH;
+	return sys_call2(SYS_tkill, tid, 0) != -ESRCH && !kernel_is_zombie(tid);
 }
 
 void shared_lock_take(struct shared_lock *lock)
@@ -46,10 +49,12 @@ void shared_lock_take(struct shared_lock *lock)
 		if (owner == 0) {
 			if (compare_swap(&lock->owner, &owner, me))
 				return;
-		} else if (turn > 1000 && !alive(owner)) {
+		} else if (turn > TURNS && !alive(owner)) {
 			if (compare_swap(&lock->owner, &owner, me))
 				return;
 			turn = 0;
+		} else if (turn > TURNS) {
+			turn = TURNS / 2;
 		}
 		if (turn < 100)
 			cpu_relax();

@@ -45,7 +45,7 @@ short conn_stream_revents(struct conn *c, short events, size_t lowat)
 
 	recv = conn_recv_stage(c);
 	if (load_relaxed(&c->shared->tcp_event) || !settled || recv != STAGE_RING || send != STAGE_RING ||
-	    (events & POLLPRI)) {
+	    (events & POLLPRI) || load_relaxed(&conn_peer(c)->closed)) {
 		int k = errqueue_poll_now(c, POLLIN | POLLOUT | POLLPRI | POLLRDHUP | POLLRDNORM | POLLWRNORM);
 
 		if (k < 0)
@@ -87,7 +87,8 @@ short conn_stream_revents(struct conn *c, short events, size_t lowat)
 	if (send == STAGE_RING && !(kernel & (POLLERR | POLLHUP)) && !load_relaxed(&c->shared->shut_send)) {
 		ssize_t room = ring_writable(&c->send_ring);
 		uint64_t tail = load_relaxed(&conn_own(c)->tail);
-		bool gone = conn_peer_gone(c, kernel);
+		/* Closed, and TCP knows nothing of it: somebody else has the other end too, and there is no room. */
+		bool gone = (kernel & POLLRDHUP) && conn_peer_gone(c, kernel);
 
 		if (room < (ssize_t)ring_low_room(&c->send_ring) && (events & out) && !gone) {
 			conn_want_room(c);
@@ -158,7 +159,7 @@ static bool can_spin_for(struct conn *c, short events)
 {
 	if ((events & POLLIN) && conn_recv_stage(c) != STAGE_RING)
 		return false;
-	if ((events & POLLOUT) && conn_send_stage(c) != STAGE_RING)
+	if ((events & POLLOUT) && (conn_send_stage(c) != STAGE_RING || load_relaxed(&conn_peer(c)->closed)))
 		return false;
 	/* One end is closed: what comes next may come from TCP. */
 	return !load_relaxed(&c->shared->tcp_event);

@@ -25,6 +25,7 @@ static struct process_mark no_mark = {1};
 struct process_mark *process_mark = &no_mark;
 bool process_exiting;
 bool process_filtered;
+bool process_moved;
 
 uint32_t process_pid(void)
 {
@@ -81,7 +82,7 @@ bool process_gone(uint32_t other)
 {
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = other, .l_len = 1};
 
-	if (sys_call2(SYS_kill, other, 0) == -ESRCH)
+	if (sys_call2(SYS_kill, other, 0) == -ESRCH || kernel_is_zombie(other))
 		return true;
 	return family >= 0 && kernel_fcntl(family, F_GETLK, (long)&lock) == 0 && lock.l_type == F_UNLCK;
 }
@@ -124,11 +125,12 @@ void process_notice_fork(void)
 
 static void end(bool running)
 {
+	/* A vfork child that could not execute ends in its parent's memory. */
+	if (!process_is_us())
+		return;
 	store_relaxed(&process_exiting, true);
-	if (process_is_us()) {
-		conn_exit(running);
-		dgram_exit();
-	}
+	conn_exit(running);
+	dgram_exit();
 }
 
 void process_exit(void)

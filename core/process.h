@@ -39,7 +39,7 @@ void process_fork_prepare(void);
 void process_fork_parent(int32_t child);
 void process_fork_child(void);
 
-/* After a fork whose handlers could not know: the child's pid. */
+/* After a fork whose handlers could not know: the child's pid, 0 if it failed. */
 void process_child_known(uint32_t child);
 
 /* Connections end as the kernel would end them: at exit, when other libraries' destructors may still use them, and at _exit. */
@@ -49,6 +49,9 @@ extern bool process_exiting;
 
 /* A system-call filter was installed or inherited: no further promotions, no system call that the program would not make. */
 extern bool process_filtered;
+
+/* A thread went to another network namespace: what ends meet and wake each other by is in more than one. No further promotions. */
+extern bool process_moved;
 
 /* Once, before anything else of the engine. */
 void process_init(void);

@@ -283,6 +283,10 @@ static void attempt(struct conn *c)
 		search_fails(c, REASON_SECCOMP);
 		return;
 	}
+	if (load_relaxed(&process_moved)) {
+		search_fails(c, REASON_NAMESPACE);
+		return;
+	}
 	if (!c->rendezvous) {
 		if (!load_relaxed(&c->never) && has_feature(conn_fd(c))) {
 			conn_never(c, REASON_SOCKET_FEATURE);
@@ -419,7 +423,8 @@ void promote_consent(struct conn *c)
 	}
 	if (!compare_swap(&c->shared->recv_stage, &stage, STAGE_MOVING))
 		return;
-	if (kernel_calls_under_way(c, &c->kernel_readers) || !established(conn_fd(c)))
+	/* Still: a child that is forked from here on finds the stage. */
+	if (!conn_sole_holder(c) || kernel_calls_under_way(c, &c->kernel_readers) || !established(conn_fd(c)))
 		goto not_now;
 	/* A reader that was on its way when an earlier consent was put off may be reading right now. */
 	shared_lock_take(&c->shared->recv_lock);
@@ -520,6 +525,7 @@ void promote_return_send(struct conn *c, enum reason reason)
 	store_relaxed(&c->stats->send_transport, TRANSPORT_TCP);
 	trace_add(c, TRACE_SEND_RETURNED, 0, 0);
 	conn_notify(c);
+	conn_notify_own(c);
 	epoll_sync(c);
 }
 

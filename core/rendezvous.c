@@ -30,7 +30,7 @@ static unsigned listeners;
 
 bool rendezvous_full(void)
 {
-	return load_relaxed(&listeners) >= LISTENERS_MAX;
+	return load_relaxed(&listeners) >= own_fds_max(LISTENERS_MAX);
 }
 
 static char *put_end(char *p, const uint8_t addr[16], uint16_t port)
@@ -354,12 +354,15 @@ static int grant(struct rendezvous *r, struct conn *c, const struct wire_hello *
 		error = 0; /* it went away while it waited: another may come */
 	if (error <= 0)
 		goto unlink;
+	readiness_take();
+	link_sent(m->link);
+	readiness_drop();
 	own_fd_close(fd);
 	return 1;
 
 unlink:
 	readiness_take();
-	link_put(m->link, m->slot, c);
+	link_put(m->link, m->slot, c, false);
 	readiness_drop();
 unmap:
 	own_fd_close(fd);

@@ -111,6 +111,7 @@ static void settled(struct conn *c)
 	if (load_relaxed(&c->shared->shut_send) == 2)
 		sys_call2(SYS_shutdown, conn_fd(c), SHUT_WR);
 	thread_wake_waiters(c);
+	conn_notify_own(c);
 	epoll_sync(c);
 }
 
@@ -143,6 +144,9 @@ int resend_flush(struct conn *c)
 			conn_reset(c, REASON_FOREIGN_IO);
 			break;
 		}
+		/* Dead: what killed it the program's next call is to be told, not we. */
+		if (kernel_poll_now(conn_fd(c), 0) & POLLHUP)
+			break;
 		size = left;
 		from = ring_at(&c->send_ring, load_relaxed(&s->owed_end) - left, &size);
 		n = kernel_sendto(conn_fd(c), from, size, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);

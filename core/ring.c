@@ -221,6 +221,15 @@ int ring_publish(struct ring *r, size_t size)
 	return publish(r, load_relaxed(&r->out->tail) & ~TAIL_FLAGS, size);
 }
 
+int ring_publish_closed(struct ring *r, size_t size)
+{
+	uint64_t tail = load_relaxed(&r->out->tail);
+
+	if ((tail & TAIL_FLAGS) != TAIL_CLOSED)
+		return -EPROTO;
+	return compare_swap(&r->out->tail, &tail, tail + size) ? 0 : -EPROTO;
+}
+
 /* Head and tail as they stood together: the bytes between, or -EPROTO. Between the two loads another consumer may move head on
  * and the producer tail, so a distance that makes no sense counts only if head stands still. */
 static ssize_t consistent(struct ring *r, uint64_t *head, uint64_t *tail)

@@ -46,6 +46,9 @@ ssize_t ring_push(struct ring *r, struct iov_walk *from);
  * *ERROR as ring_push's. */
 void *ring_reserve(struct ring *r, size_t *size, int *error);
 int ring_publish(struct ring *r, size_t size);
+/* The same after that said -ESTALE, for bytes that could not be kept anywhere else: what the consumer has closed the tail behind is taken
+ * back at once, and these with it. */
+int ring_publish_closed(struct ring *r, size_t size);
 
 /* Consumer; any number at a time, without a lock: bytes are copied first, then claimed by moving head; a lost race copies again.
  * TO NULL (pull) or COPY false (peek): no bytes are copied. Returns bytes, or -EAGAIN empty, -EPIPE empty and FIN, -ESTALE empty and back on TCP, -EPROTO. */

@@ -141,7 +141,7 @@ struct conn *conn_new(int fd, bool accepted)
 	store_relaxed(&c->shared, shared);
 	c->stats = &shared->stats;
 	store_relaxed(&c->fd, fd);
-	c->descriptors = 1;
+	store_release(&c->descriptors, 1);
 	c->accepted = accepted;
 	c->search_calls = (uint64_t)settings()->promote_after_calls;
 	c->next_calls = c->search_calls;
@@ -228,9 +228,13 @@ void conn_put(struct conn *c)
 
 bool conn_get_again(struct conn *c, uint32_t generation, int fd)
 {
+	bool lives;
+
 	critical_enter();
 	fetch_add(&c->users, 1);
-	return load_acquire(&c->generation) == generation && (fdtab_conn(fd) == c || load_relaxed(&c->orphan));
+	/* As in the kernel, a call goes on if its number was closed, while the connection has any other. */
+	lives = fdtab_conn(fd) == c || load_acquire(&c->descriptors) || load_relaxed(&c->orphan);
+	return lives && load_acquire(&c->generation) == generation;
 }
 
 void conn_kernel_enter(uint64_t *counter, uint32_t generation)
@@ -330,6 +334,12 @@ void conn_notify(struct conn *c)
 	interest = load_relaxed(&peer->interest);
 	if (interest && bells_ring(c->link->peer, interest))
 		store_relaxed(&c->shared->tcp_event, 1);
+}
+
+void conn_notify_own(struct conn *c)
+{
+	if (c->link)
+		bells_ring_own(c->link->own, load_acquire(&conn_own(c)->interest));
 }
 
 void conn_grant_room(struct conn *c)
@@ -475,6 +485,9 @@ static void publish_end(struct conn *c, bool running)
 
 static void account_end(struct conn *c)
 {
+	/* At exit, and once more by a thread that was closing it then. */
+	if (load_relaxed(&c->stats->state) == STATS_CLOSED)
+		return;
 	/* Tried often enough, and only too young to be given up. */
 	if (load_relaxed(&c->stats->reason) == REASON_SEARCHING && load_relaxed(&c->tries) > settings()->promote_tries)
 		store_relaxed(&c->stats->reason, REASON_PEER_ABSENT);
@@ -510,7 +523,7 @@ static void conn_recycle(struct conn *c)
 	if (c->attached) {
 		readiness_take();
 		if (c->link)
-			link_put(c->link, c->slot, c);
+			link_put(c->link, c->slot, c, !shared_unused(shared));
 		readiness_drop();
 		kernel_unmap(c->channel, c->channel_size);
 	}
@@ -610,7 +623,8 @@ void conn_close(struct conn *c, int fd)
 	lock_take(&fdtab_lock);
 	if (fdtab_conn(fd) == c) {
 		fdtab_set(fd, FD_NONE, NULL);
-		last = --c->descriptors == 0;
+		store_relaxed(&c->descriptors, c->descriptors - 1);
+		last = c->descriptors == 0;
 		if (!last && conn_fd(c) == fd)
 			for (int i = 0; i <= fdtab_top(); i++)
 				if (fdtab_conn(i) == c) {
@@ -625,6 +639,21 @@ void conn_close(struct conn *c, int fd)
 }
 
 void conn_each(void (*fn)(struct conn *c, void *arg), void *arg)
+{
+	for (int fd = 0; fd <= fdtab_top(); fd++) {
+		struct conn *c = fdtab_conn(fd) ? conn_get(fd) : NULL;
+
+		if (!c)
+			continue;
+		/* Another thread may close it meanwhile. */
+		if (conn_fd(c) == fd)
+			fn(c, arg);
+		conn_put(c);
+	}
+}
+
+/* The same for who holds the fdtab lock, or is alone. */
+static void each_locked(void (*fn)(struct conn *c, void *arg), void *arg)
 {
 	for (int fd = 0; fd <= fdtab_top(); fd++) {
 		struct conn *c = fdtab_conn(fd);
@@ -690,7 +719,7 @@ void conn_fork_prepare(void)
 	lock_take(&fdtab_lock);
 	readiness_take();
 	thread_self.forking = HOLDER_PENDING | thread_id();
-	conn_each(hold_for_child, NULL);
+	each_locked(hold_for_child, NULL);
 }
 
 static void fork_unlock(void)
@@ -706,7 +735,7 @@ void conn_fork_parent(int32_t child)
 	if (child) {
 		uint32_t pid = child < 0 ? 0 : (uint32_t)child;
 
-		conn_each(hold_settle, &pid);
+		each_locked(hold_settle, &pid);
 	}
 	fork_unlock();
 }
@@ -714,7 +743,7 @@ void conn_fork_parent(int32_t child)
 void conn_fork_settle(uint32_t child)
 {
 	lock_take(&fdtab_lock);
-	conn_each(hold_settle, &child);
+	each_locked(hold_settle, &child);
 	lock_drop(&fdtab_lock);
 }
 
@@ -730,7 +759,7 @@ void conn_fork_child(void)
 	discard_forked();
 	reach_forked();
 	service_forked();
-	conn_each(forget_in_child, &pid);
+	each_locked(forget_in_child, &pid);
 	fork_unlock();
 }
 

@@ -58,7 +58,8 @@ enum route stream_recv_begin(int fd, struct passage *p)
 	if (!c)
 		return ROUTE_PLAIN;
 	stage = conn_recv_stage(c);
-	if (load_relaxed(&c->never) && settled_on_tcp(c, stage) && promote_over(c) && !process_forked_unseen())
+	if (load_relaxed(&c->never) && settled_on_tcp(c, stage) && !conn_sends(c) && promote_over(c) &&
+	    !process_forked_unseen())
 		return ROUTE_PLAIN;
 	c = conn_get(fd);
 	p->conn = c;
@@ -70,7 +71,8 @@ enum route stream_recv_begin(int fd, struct passage *p)
 		promote_consent(c);
 		stage = conn_recv_stage(c);
 	}
-	if (stage == STAGE_TCP || stage == STAGE_RETURNED) {
+	/* Whoever may be asked to send again, or is at it, must not sleep where it does not hear of that. */
+	if ((stage == STAGE_TCP || stage == STAGE_RETURNED) && !conn_sends(c)) {
 		conn_kernel_enter(&c->kernel_readers, p->generation);
 		stage = conn_recv_stage(c);
 		if (stage == STAGE_TCP || stage == STAGE_RETURNED) {
@@ -389,12 +391,12 @@ static ssize_t end_of_ring(struct conn *c)
  * -errno. */
 static ssize_t pull(struct conn *c, struct iov_walk *to, int flags, bool started)
 {
-	for (enum stage before = conn_recv_stage(c);;) {
+	for (;;) {
 		enum stage stage = conn_recv_stage(c);
 		ssize_t n;
 
 		/* Reads stop before an urgent byte; the kernel sees to that except at its first one. */
-		if (stage == STAGE_RETURNED && before == STAGE_RING && started && at_mark(c))
+		if (stage == STAGE_RETURNED && started && at_mark(c))
 			return -EAGAIN;
 		if (__builtin_expect(stage == STAGE_RING, 1)) {
 			n = ring_pull(&c->recv_ring, flags & MSG_TRUNC ? NULL : to, to->left);
@@ -648,7 +650,7 @@ static ssize_t recv_peek(struct conn *c, int fd, struct iov_walk to, int flags, 
 			return n;
 
 		/* Back on TCP: the rest of the wait is the kernel's. */
-		if (conn_recv_stage(c) == STAGE_RETURNED && n < (ssize_t)target && !nonblock)
+		if (conn_recv_stage(c) == STAGE_RETURNED && !conn_sends(c) && n < (ssize_t)target && !nonblock)
 			return peek_kernel(c, fd, &to, flags);
 
 		if (n >= (ssize_t)target || (n <= 0 && n != -EAGAIN) || nonblock)
@@ -857,6 +859,12 @@ int stream_send_company(int fd, const struct msghdr *msg)
 	return n < 0 && n != -EPIPE ? (int)n : 0;
 }
 
+static void raise_sigpipe(void)
+{
+	if (!load_relaxed(&process_exiting))
+		sys_call3(SYS_tgkill, process_pid(), thread_id(), SIGPIPE);
+}
+
 ssize_t stream_send(const struct passage *p, int fd, const struct iovec *iov, int count, int flags)
 {
 	struct conn *c = p->conn;
@@ -907,13 +915,14 @@ ssize_t stream_send(const struct passage *p, int fd, const struct iovec *iov, in
 		store_relaxed(&c->trickle, 0);
 	count_send(c->stats, n);
 	conn_put(c);
-	if (n == -EPIPE && !(flags & MSG_NOSIGNAL) && !load_relaxed(&process_exiting))
-		sys_call3(SYS_tgkill, process_pid(), thread_id(), SIGPIPE);
+	if (n == -EPIPE && !(flags & MSG_NOSIGNAL))
+		raise_sigpipe();
 	return n;
 }
 
-/* Fills the ring's next room from IN_FD. > 0, 0 at its end, -EAGAIN no room, or another -errno. Under the send lock. */
-static ssize_t push_from(struct conn *c, int in_fd, off_t *offset, size_t size)
+/* Fills the ring's next room from IN_FD, a FILE or else a pipe. > 0, 0 at its end, -EAGAIN no room, or another -errno. Under the send
+ * lock. */
+static ssize_t push_from(struct conn *c, int in_fd, off_t *offset, size_t size, bool file)
 {
 	int error = 0;
 	size_t room = 0;
@@ -928,9 +937,14 @@ static ssize_t push_from(struct conn *c, int in_fd, off_t *offset, size_t size)
 	if (n <= 0)
 		return n;
 	error = ring_publish(&c->send_ring, (size_t)n);
+	/* The direction ended under us; a file can be wound back, a pipe's bytes go to TCP with what the peer has not read. */
+	if (error == -ESTALE && !file) {
+		error = ring_publish_closed(&c->send_ring, (size_t)n);
+		if (error == 0)
+			promote_return_send(c, REASON_RETURNED_PASSED);
+	}
 	if (error < 0) {
-		/* The direction ended under us; a file can be wound back, a pipe's bytes are lost with the connection. */
-		if (!offset)
+		if (file && !offset)
 			sys_call3(SYS_lseek, in_fd, -n, SEEK_CUR);
 		return error == -EPIPE ? broken(c) : error;
 	}
@@ -941,11 +955,24 @@ static ssize_t push_from(struct conn *c, int in_fd, off_t *offset, size_t size)
 	return n;
 }
 
+/* The kernel's own sendfile or splice, for a direction that is back on TCP. C is held again afterwards. */
+static ssize_t kernel_send_from(const struct passage *p, int fd, int in_fd, off_t *offset, size_t size, bool file,
+				bool nonblock)
+{
+	ssize_t n;
+
+	conn_put_keep(p->conn);
+	n = file ? sys_call4(SYS_sendfile, fd, in_fd, offset, size)
+		 : sys_call6(SYS_splice, in_fd, 0, fd, 0, (long)size, nonblock ? SPLICE_F_NONBLOCK : 0);
+	conn_get_again(p->conn, p->generation, fd);
+	return n;
+}
+
 ssize_t stream_send_from(const struct passage *p, int fd, int in_fd, off_t *offset, size_t size, bool file,
 			 bool nonblock)
 {
 	struct conn *c = p->conn;
-	bool deadline_known = false;
+	bool deadline_known = false, by_kernel = false;
 	uint64_t deadline = 0;
 	size_t copied = 0;
 	ssize_t n = 0;
@@ -953,6 +980,15 @@ ssize_t stream_send_from(const struct passage *p, int fd, int in_fd, off_t *offs
 	nonblock |= load_relaxed(&c->shared->nonblock);
 	while (copied < size) {
 		bool room;
+
+		/* Back on TCP: the rest is the kernel's, which may sleep. */
+		by_kernel = conn_send_stage(c) == STAGE_RETURNED;
+		if (by_kernel) {
+			n = kernel_send_from(p, fd, in_fd, offset, size - copied, file, nonblock);
+			if (n > 0)
+				copied += (size_t)n;
+			break;
+		}
 
 		/* A pipe without bytes must not be read under the lock. */
 		if (!file && !(kernel_poll_now(in_fd, POLLIN) & (POLLIN | POLLHUP))) {
@@ -975,10 +1011,12 @@ ssize_t stream_send_from(const struct passage *p, int fd, int in_fd, off_t *offs
 		n = send_check(c);
 		if (n >= 0)
 			n = resend_flush(c);
+		if (n >= 0 && conn_send_stage(c) == STAGE_RETURNED) {
+			shared_lock_drop(&c->shared->send_lock);
+			continue;
+		}
 		if (n >= 0)
-			n = conn_send_stage(c) == STAGE_RING
-				    ? push_from(c, in_fd, offset, size - copied)
-				    : sys_call4(SYS_sendfile, conn_fd(c), in_fd, offset, size - copied);
+			n = push_from(c, in_fd, offset, size - copied, file);
 		if (n == -ESTALE || n == -ENOMEM) {
 			promote_return_send(c, n == -ENOMEM ? REASON_NO_MEMORY : REASON_RETURNED_PASSED);
 			shared_lock_drop(&c->shared->send_lock);
@@ -1006,14 +1044,16 @@ ssize_t stream_send_from(const struct passage *p, int fd, int in_fd, off_t *offs
 		n = (ssize_t)copied;
 	count_send(c->stats, n);
 	conn_put(c);
-	if (n == -EPIPE && !load_relaxed(&process_exiting))
-		sys_call3(SYS_tgkill, process_pid(), thread_id(), SIGPIPE);
+	/* The kernel has done it. */
+	if (n == -EPIPE && !by_kernel)
+		raise_sigpipe();
 	return n;
 }
 
 ssize_t stream_recv_to(const struct passage *p, int fd, int out_fd, size_t size, bool nonblock)
 {
 	struct conn *c = p->conn;
+	bool broken_pipe = false;
 	size_t copied = 0;
 	ssize_t n = 0;
 
@@ -1023,8 +1063,16 @@ ssize_t stream_recv_to(const struct passage *p, int fd, int out_fd, size_t size,
 		size_t part = size - copied < sizeof chunk ? size - copied : sizeof chunk;
 		struct iovec iov = {chunk, part};
 		struct iov_walk to;
+		int revents;
 
-		if (!(kernel_poll_now(out_fd, POLLOUT) & (POLLOUT | POLLERR))) {
+		revents = kernel_poll_now(out_fd, POLLOUT);
+		/* Nobody reads it: what is not taken from the connection is not lost. */
+		broken_pipe = revents & POLLERR;
+		if (broken_pipe) {
+			n = -EPIPE;
+			break;
+		}
+		if (!(revents & POLLOUT)) {
 			struct pollfd wait = {.fd = out_fd, .events = POLLOUT};
 
 			n = -EAGAIN;
@@ -1051,6 +1099,8 @@ ssize_t stream_recv_to(const struct passage *p, int fd, int out_fd, size_t size,
 		n = (ssize_t)copied;
 	count_recv(c->stats, n);
 	conn_put(c);
+	if (n == -EPIPE && broken_pipe)
+		raise_sigpipe();
 	return n;
 }
 

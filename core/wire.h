@@ -32,8 +32,8 @@ enum wire_state { WIRE_OFF, WIRE_CONSENT, WIRE_COMMITTED, WIRE_REFUSED };
 
 struct wire_side {
 	/* Position up to which this side produced. Written by this side with a CAS from its last value (full barrier, publishes
-	 * the bytes before it; pairs with the consumer's acquire load), so that either flag makes a later publish fail:
-	 * FIN or-ed in by this side, CLOSED by either. Closed by the consumer, it asks for what it has not read by TCP; only the first
+	 * the bytes before it; pairs with the consumer's acquire load), so that either flag makes a later publish fail (but for bytes that
+	 * the producer can leave nowhere else, behind CLOSED, which it takes back at once): FIN or-ed in by this side, CLOSED by either. Closed by the consumer, it asks for what it has not read by TCP; only the first
 	 * to set a flag may go by that. Dead producer: bytes after tail were never sent. */
 	alignas(WIRE_LINE) uint64_t tail;
 

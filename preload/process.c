@@ -9,7 +9,9 @@
 #include "real.h"
 
 #include <errno.h>
+#include <linux/nsfs.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,8 +25,9 @@ EXPORT pid_t fork(void)
 	/* pthread_atfork's handlers (real.c) do the rest; only here the child's pid is known. */
 	pid_t child = real.fork();
 
-	if (child > 0)
-		process_child_known((uint32_t)child);
+	/* There is none, or this is its pid. */
+	if (child)
+		process_child_known(child < 0 ? 0 : (uint32_t)child);
 	return child;
 }
 
@@ -279,6 +282,43 @@ void process_before_filter(void)
 	store_relaxed(&process_filtered, true);
 	conn_each(leave_for_filter, NULL);
 	critical_exit();
+}
+
+/* --- network namespaces --- */
+
+static void leave_for_namespace(struct conn *c, void *unused)
+{
+	(void)unused;
+	promote_return(c, REASON_NAMESPACE);
+}
+
+/* Sockets stay where they were made, but what threads sleep on is made when they first sleep, and its name must be one for both ends. */
+static void left_network(void)
+{
+	critical_enter();
+	store_relaxed(&process_moved, true);
+	conn_each(leave_for_namespace, NULL);
+	critical_exit();
+}
+
+EXPORT int unshare(int flags)
+{
+	int result = real.unshare(flags);
+
+	if (result == 0 && (flags & CLONE_NEWNET))
+		left_network();
+	return result;
+}
+
+EXPORT int setns(int fd, int type)
+{
+	int result = real.setns(fd, type);
+
+	/* Type 0: whatever FD is. */
+	if (result == 0 &&
+	    ((type & CLONE_NEWNET) || (type == 0 && kernel_ioctl(fd, NS_GET_NSTYPE, NULL) == CLONE_NEWNET)))
+		left_network();
+	return result;
 }
 
 EXPORT int prctl(int option, ...)

@@ -28,6 +28,7 @@ static void trampoline(int signal, siginfo_t *info, void *context)
 {
 	int saved = errno, flags = load_acquire(&installed[signal].flags);
 	void (*handler)(int, siginfo_t *, void *) = load_acquire(&installed[signal].handler);
+	struct conn *waiting;
 
 	if (thread_self.critical && !synchronous(signal, info)) {
 		thread_defer(info, context);
@@ -47,7 +48,11 @@ static void trampoline(int signal, siginfo_t *info, void *context)
 	if (thread_self.asleep_on)
 		sleeper_ring(thread_self.asleep_on);
 	errno = saved;
+	/* A handler that does not come back leaves the call that it interrupted, and who closes the connection must not wait for that. */
+	waiting = thread_self.waiting;
+	store_release(&thread_self.waiting, NULL);
 	handler(signal, info, context);
+	store_release(&thread_self.waiting, waiting);
 }
 
 EXPORT int sigaction(int signal, const struct sigaction *action, struct sigaction *old)

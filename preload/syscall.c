@@ -158,6 +158,10 @@ __attribute__((no_sanitize_address)) EXPORT long syscall(long number, ...)
 		return execve((void *)a, (void *)b, (void *)c);
 	case SYS_execveat:
 		return execveat((int)a, (void *)b, (void *)c, (void *)d, (int)e);
+	case SYS_unshare:
+		return unshare((int)a);
+	case SYS_setns:
+		return setns((int)a, (int)b);
 	case SYS_exit_group:
 		_exit((int)a);
 	case SYS_io_uring_setup:

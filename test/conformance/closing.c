@@ -481,3 +481,34 @@ CASE(closed_descriptor_is_bad, tiny)
 	CHECK_FAILS(shutdown(pair.a, SHUT_WR), EBADF);
 	CHECK_FAILS(close(pair.a), EBADF);
 }
+
+/* ---- closed by one that left a copy to a program ---- */
+
+PEER(leaves_a_copy_and_exits)
+{
+	char byte;
+
+	kit_get(fd, &byte, 1);
+	CHECK_EQ(system("sleep 3 </dev/null >/dev/null 2>&1 &"), 0);
+	exit(0);
+}
+
+/* As long as that lives the connection is open, and full: time runs, and nothing else does. */
+CASE(full_to_one_that_left_a_copy, tiny, tcp)
+{
+	struct peer peer = {.party = PARTY_PROCESS, .run = &leaves_a_copy_and_exits};
+	int fd = peer_start(&peer);
+	int64_t start;
+
+	PUT(fd, "x");
+	CHECK_EXITS(peer.pid, 0);
+	kit_fill(fd, kit_seed(), 0);
+	start = kit_now_ms();
+	CHECK_EQ(MUST(poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, 200)), 0);
+	CHECK_LASTED(start, 200);
+	kit_set_timeout(fd, SO_SNDTIMEO, 200);
+	start = kit_now_ms();
+	CHECK_FAILS(send(fd, "x", 1, 0), EAGAIN);
+	CHECK_LASTED(start, 200);
+	MUST(close(fd));
+}

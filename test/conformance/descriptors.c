@@ -346,3 +346,92 @@ CASE(limit_lowered_after_promotion, tiny)
 	}
 	pair_close(&pair);
 }
+
+/* ---- many other ends, few descriptors ---- */
+
+#define DESCRIPTORS 64
+#define OTHER_ENDS 48
+
+static int listen_low(struct sockaddr_storage *address)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = (int)MUST(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)), port = 20000 + getpid() % 10000;
+
+	do
+		in.sin_port = htons((uint16_t)port++);
+	while (bind(fd, (struct sockaddr *)&in, sizeof(in)) == -1);
+	MUST(listen(fd, 128));
+	memcpy(address, &in, sizeof(in));
+	return fd;
+}
+
+static void exchange(int fd, const char *mine, bool first)
+{
+	char byte;
+
+	for (int i = 0; i < 10; i++) {
+		if (first)
+			kit_put(fd, mine, 1);
+		kit_get(fd, &byte, 1);
+		if (!first)
+			kit_put(fd, mine, 1);
+	}
+}
+
+/* What the toolkit needs for each leaves the program nearly all that it may open. */
+CASE(many_processes_and_few_descriptors)
+{
+	struct rlimit limit = {DESCRIPTORS, DESCRIPTORS};
+	struct sockaddr_storage address;
+	int listener = listen_low(&address), fds[OTHER_ENDS];
+	pid_t pids[OTHER_ENDS];
+
+	MUST(setrlimit(RLIMIT_NOFILE, &limit));
+	for (int i = 0; i < OTHER_ENDS; i++) {
+		pids[i] = (pid_t)MUST(fork());
+		if (pids[i] == 0) {
+			char byte;
+			int fd;
+
+			for (int k = 0; k < i; k++)
+				close(fds[k]);
+			fd = kit_connect(&address);
+			exchange(fd, "x", true);
+			CHECK_EQ(MUST(recv(fd, &byte, 1, 0)), 0);
+			_exit(0);
+		}
+		fds[i] = (int)MUST(accept(listener, NULL, NULL));
+		exchange(fds[i], "y", false);
+	}
+	for (int i = 0; i < OTHER_ENDS; i++)
+		MUST(close(fds[i]));
+	for (int i = 0; i < OTHER_ENDS; i++)
+		CHECK_EXITS(pids[i], 0);
+	MUST(close(listener));
+}
+
+/* ---- little address space ---- */
+
+#define ADDRESS_SPACE (1024l * MIB)
+
+CASE(address_space_is_left)
+{
+	struct pair pairs[20];
+	void *memory;
+
+	MUST(setrlimit(RLIMIT_AS, &(struct rlimit){ADDRESS_SPACE, ADDRESS_SPACE}));
+	for (int i = 0; i < 20; i++) {
+		pairs[i] = pair_new(AF_INET);
+		for (int k = 0; k < 10; k++) {
+			PUT(pairs[i].a, "x");
+			CHECK_GETS(pairs[i].b, "x");
+			PUT(pairs[i].b, "y");
+			CHECK_GETS(pairs[i].a, "y");
+		}
+	}
+	memory = malloc(300 * MIB);
+	CHECK(memory != NULL);
+	free(memory);
+	for (int i = 0; i < 20; i++)
+		pair_close(&pairs[i]);
+}

@@ -160,3 +160,29 @@ CASE(dup2_onto_2_after_promotion)
 	CHECK_GETS(pair.a, "goes on");
 	pair_close(&pair);
 }
+
+static void *receives_a_byte(void *argument)
+{
+	char byte = 0;
+
+	CHECK_EQ(MUST(recv(*(int *)argument, &byte, 1, 0)), 1);
+	return (void *)(intptr_t)byte;
+}
+
+/* A call that waits goes on, whatever becomes of the number that it was made with. */
+CASE(number_closed_under_a_receive, tiny, tcp)
+{
+	struct pair pair = PAIR;
+	struct thread thread;
+	int fd = pair.b;
+
+	thread_start(&thread, receives_a_byte, &fd);
+	thread_await_asleep(&thread);
+	pair.b = (int)MUST(dup(fd));
+	MUST(close(fd));
+	PUT(pair.a, "x");
+	CHECK_EQ((intptr_t)thread_join(&thread), 'x');
+	PUT(pair.a, "y");
+	CHECK_GETS(pair.b, "y");
+	pair_close(&pair);
+}

@@ -330,3 +330,99 @@ CASE(edge_registered_before_promotion, tiny)
 {
 	registered_before_promotion(EPOLLET);
 }
+
+/* Answers after a moment that is never the same. */
+PEER(echoes_now_or_later)
+{
+	uint64_t random = 1;
+	char byte;
+
+	while (recv(fd, &byte, 1, 0) == 1) {
+		for (volatile size_t i = kit_random_below(&random, (size_t)argument); i > 0; i--)
+			;
+		PUT(fd, "y");
+	}
+}
+
+struct hearer {
+	int fd;
+	bool nested;
+};
+
+static void *hear(void *argument)
+{
+	const struct hearer *h = argument;
+	int set = new_set(), outer = new_set();
+	int64_t start = kit_now_ms();
+	struct epoll_event event;
+
+	add(set, h->fd, EPOLLIN, 1);
+	add(outer, set, EPOLLIN, 2);
+	while (kit_now_ms() - start < 3000) {
+		PUT(h->fd, "x");
+		do
+			if (h->nested)
+				CHECK_EQ(MUST(epoll_wait(outer, &event, 1, -1)), 1);
+			else
+				CHECK_EQ(MUST(poll(&(struct pollfd){.fd = set, .events = POLLIN}, 1, -1)), 1);
+		while (MUST(epoll_wait(set, &event, 1, 0)) == 0);
+		CHECK_GETS(h->fd, "y");
+	}
+	MUST(close(outer));
+	MUST(close(set));
+	return NULL;
+}
+
+/* Whatever comes while the watch is taken up again is heard, by a thread that no other call of its own would wake. */
+static void hear_all(bool nested)
+{
+	struct peer peer = {.party = PARTY_PROCESS, .run = &echoes_now_or_later, .argument = 100000};
+	struct hearer hearer = {.fd = peer_start(&peer), .nested = nested};
+	struct thread thread;
+
+	thread_start(&thread, hear, &hearer);
+	thread_join(&thread);
+	MUST(close(hearer.fd));
+	peer_join(&peer);
+}
+
+CASE(poll_of_a_set_hears_all, tiny)
+{
+	hear_all(false);
+}
+
+CASE(nested_set_hears_all, tiny)
+{
+	hear_all(true);
+}
+
+static void *polls_the_set(void *argument)
+{
+	return (void *)(intptr_t)MUST(poll(&(struct pollfd){.fd = *(int *)argument, .events = POLLIN}, 1, SOON));
+}
+
+/* What another thread does to the set is news to who polls it. */
+CASE(set_is_changed_while_it_is_polled, tiny, tcp)
+{
+	struct pair pair = PAIR, other = PAIR;
+	int set = new_set();
+	struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT};
+	struct thread thread;
+
+	add(set, other.b, EPOLLIN | EPOLLONESHOT, 1);
+	PUT(other.a, "x");
+	check_one(set, 1, EPOLLIN);
+	thread_start(&thread, polls_the_set, &set);
+	thread_await_asleep(&thread);
+	MUST(epoll_ctl(set, EPOLL_CTL_MOD, other.b, &event));
+	CHECK_EQ((intptr_t)thread_join(&thread), 1);
+	CHECK_GETS(other.b, "x");
+	PUT(pair.a, "x");
+	thread_start(&thread, polls_the_set, &set);
+	thread_await_asleep(&thread);
+	add(set, pair.b, EPOLLIN, 2);
+	CHECK_EQ((intptr_t)thread_join(&thread), 1);
+	MUST(close(set));
+	pair_close(&pair);
+	pair_close(&other);
+}

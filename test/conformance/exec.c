@@ -447,3 +447,91 @@ CASE(passed_to_itself, tiny, tcp)
 	CHECK_EOF(pair.a);
 	MUST(close(pair.a));
 }
+
+/* ---- beside threads that close ---- */
+
+static volatile bool enough;
+
+static void *opens_and_closes(void *unused)
+{
+	char bytes[1000] = "";
+
+	while (!enough) {
+		struct pair pair = pair_new(AF_INET);
+
+		for (int i = 0; i < 8; i++) {
+			PUT(pair.a, "x");
+			CHECK_GETS(pair.b, "x");
+			PUT(pair.b, "y");
+			CHECK_GETS(pair.a, "y");
+		}
+		kit_put(pair.a, bytes, sizeof(bytes));
+		kit_put(pair.b, bytes, sizeof(bytes));
+		pair_close(&pair);
+	}
+	return unused;
+}
+
+/* Connections that vanish while they are seen to. */
+CASE(spawn_while_others_close)
+{
+	struct thread threads[2];
+	int64_t start = kit_now_ms();
+
+	for (int i = 0; i < 2; i++)
+		thread_start(&threads[i], opens_and_closes, NULL);
+	while (kit_now_ms() - start < 3000) {
+		pid_t pid;
+
+		PTHREAD(posix_spawn(&pid, "/bin/true", NULL, NULL, (char *[]){"true", NULL}, kit_program_envp(true)));
+		CHECK_EXITS(pid, 0);
+	}
+	enough = true;
+	for (int i = 0; i < 2; i++)
+		thread_join(&threads[i]);
+}
+
+static void exit_beside_threads(void *unused)
+{
+	struct thread threads[2];
+
+	(void)unused;
+	for (int i = 0; i < 2; i++)
+		thread_start(&threads[i], opens_and_closes, NULL);
+	kit_sleep_ms(20);
+	exit(0);
+}
+
+CASE(exit_while_others_close)
+{
+	for (int i = 0; i < 50; i++)
+		CHECK_EXITS(kit_fork(exit_beside_threads, NULL), 0);
+}
+
+static void broken_pipe_after_vfork(void *unused)
+{
+	struct pair pair = PAIR;
+	pid_t pid = vfork();
+
+	(void)unused;
+	if (pid == 0) {
+		execve("/nowhere", (char *[]){"nowhere", NULL}, NULL);
+		_exit(127);
+	}
+	CHECK_EXITS(pid, 127);
+	MUST(close(pair.b));
+	kit_await(pair.a, POLLRDHUP);
+	for (int i = 0; i < 10; i++)
+		send(pair.a, "x", 1, 0);
+	_exit(1);
+}
+
+/* It ends in its parent's memory, and its parent goes on. */
+CASE(vforked_child_that_could_not_execute, tiny, tcp)
+{
+	pid_t pid;
+
+	signal(SIGPIPE, SIG_DFL);
+	pid = kit_fork(broken_pipe_after_vfork, NULL);
+	kit_wait_killed(pid, SIGPIPE);
+}

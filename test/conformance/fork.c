@@ -2,6 +2,7 @@
 #include "kit.h"
 
 #include <stdatomic.h>
+#include <sys/resource.h>
 
 CASE(child_uses_the_connection, tiny, tcp)
 {
@@ -504,5 +505,92 @@ CASE(child_makes_its_own_connections, tiny)
 	pair_close(&own);
 	PUT(pair.a, "old");
 	CHECK_GETS(pair.b, "old");
+	pair_close(&pair);
+}
+
+/* ---- a sibling that dies while it writes ---- */
+
+PEER(drain)
+{
+	static char bytes[256 * KIB];
+
+	while (MUST(recv(fd, bytes, sizeof(bytes), 0)) > 0)
+		;
+}
+
+static void write_for_ever(void *argument)
+{
+	static char bytes[256 * KIB];
+
+	for (;;)
+		kit_put(*(int *)argument, bytes, sizeof(bytes));
+}
+
+/* Killed in the midst of a send, and not waited for yet. */
+CASE(send_beside_a_killed_sibling)
+{
+	struct peer peer = {.party = PARTY_PROCESS, .run = &drain};
+	int fd = peer_start(&peer);
+
+	for (int i = 0; i < 100; i++) {
+		pid_t pid = kit_fork(write_for_ever, &fd);
+		int64_t start;
+
+		kit_sleep_ms(2);
+		MUST(kill(pid, SIGKILL));
+		kit_sleep_ms(1);
+		start = kit_now_ms();
+		PUT(fd, "x");
+		CHECK_LASTED(start, 0);
+		kit_wait_killed(pid, SIGKILL);
+	}
+	MUST(close(fd));
+	peer_join(&peer);
+}
+
+static void *sends_much(void *argument)
+{
+	kit_send_pattern(*(int *)argument, 512 * KIB, kit_seed(), 0);
+	return NULL;
+}
+
+/* What a sibling takes back to TCP leaves room that no reader of the ring will tell of. */
+CASE(sibling_sends_urgently_while_we_wait_for_room, tiny)
+{
+	struct peer peer = {.party = PARTY_PROCESS, .run = &drain};
+	int fd = peer_start(&peer);
+	struct thread thread;
+	pid_t pid;
+
+	MUST(kill(peer.pid, SIGSTOP));
+	kit_await_stopped(peer.pid);
+	if (kit_expect() == EXPECT_SHM)
+		kit_fill(fd, kit_seed(), 0);
+	thread_start(&thread, sends_much, &fd);
+	kit_sleep_ms(50);
+	pid = (pid_t)MUST(fork());
+	if (pid == 0) {
+		send(fd, "!", 1, MSG_OOB | MSG_DONTWAIT);
+		_exit(0);
+	}
+	CHECK_EXITS(pid, 0);
+	MUST(kill(peer.pid, SIGCONT));
+	thread_join(&thread);
+	MUST(close(fd));
+	peer_join(&peer);
+}
+
+/* Of a child that never was nothing stays behind. */
+CASE(promoted_after_a_fork_that_failed, tiny, tcp)
+{
+	struct pair pair;
+
+	/* Root may have as many processes as it likes. */
+	if (geteuid() == 0)
+		MUST(setresuid(65534, 65534, 65534));
+	pair = pair_new(AF_INET);
+	MUST(setrlimit(RLIMIT_NPROC, &(struct rlimit){0, 0}));
+	CHECK_FAILS(fork(), EAGAIN);
+	kit_promote(pair.a, pair.b);
 	pair_close(&pair);
 }

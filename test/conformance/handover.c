@@ -478,3 +478,104 @@ CASE(child_adds_a_fresh_connection, tiny, tcp)
 	}
 	pair_close(&pair);
 }
+
+/* argv: descriptor, bytes to come. Answers before they have come, and when they have. */
+PROGRAM(answer_twice)
+{
+	int fd = atoi(argv[0]);
+
+	PUT(fd, "a");
+	kit_recv_pattern(fd, (size_t)atol(argv[1]), kit_seed(), 0);
+	PUT(fd, "b");
+	return 0;
+}
+
+PEER(then_receives_twice)
+{
+	kit_send_pattern(fd, (size_t)argument, kit_seed(), 0);
+	CHECK_GETS(fd, "a");
+	CHECK_GETS(fd, "b");
+	CHECK_EOF(fd);
+}
+
+/* A sender that has still to send again what TCP had no room for, and waits for an answer. */
+CASE(sender_receives_while_it_owes, tiny)
+{
+	struct peer peer = {.party = PARTY_PROCESS, .run = &then_receives_twice, .argument = 12 * MIB};
+	int fd = peer_start(&peer);
+	char words[2][16];
+	pid_t pid;
+
+	kit_await(fd, POLLIN);
+	kit_sleep_ms(200);
+	snprintf(words[0], sizeof(words[0]), "%d", fd);
+	snprintf(words[1], sizeof(words[1]), "%d", 12 * MIB);
+	PTHREAD(posix_spawn(&pid, "/proc/self/exe", NULL, NULL,
+			    kit_program_argv("answer_twice", words[0], words[1], NULL, NULL), kit_program_envp(true)));
+	MUST(close(fd));
+	CHECK_EXITS(pid, 0);
+	peer_join(&peer);
+}
+
+/* Whoever has them now does not read them, and the sender is told by what comes next. */
+CASE(reset_while_bytes_are_owed)
+{
+	struct pair pair = PAIR;
+	char byte;
+
+	kit_fill(pair.a, kit_seed(), 0);
+	MUST(dup2(pair.b, 0));
+	MUST(close(pair.b));
+	MUST(close(0));
+	CHECK(kit_revents(pair.a) & POLLERR);
+	CHECK_FAILS(recv(pair.a, &byte, 1, 0), ECONNRESET);
+	MUST(close(pair.a));
+}
+
+/* ---- from a pipe ---- */
+
+struct splicer {
+	int in, out, fd;
+};
+
+static void *splice_pattern(void *argument)
+{
+	const struct splicer *s = argument;
+	char bytes[1000];
+
+	for (size_t at = 0; at < MIB; at += sizeof(bytes)) {
+		size_t left = MIB - at < sizeof(bytes) ? MIB - at : sizeof(bytes);
+
+		kit_pattern(bytes, left, kit_seed(), at);
+		CHECK_EQ(MUST(write(s->out, bytes, left)), left);
+		while (left)
+			left -= (size_t)MUST(splice(s->in, NULL, s->fd, NULL, left, 0));
+	}
+	return NULL;
+}
+
+/* No byte is lost that was out of the pipe, and not in the connection yet. */
+CASE(spliced_from_a_pipe_meanwhile, tcp)
+{
+	uint64_t random = kit_seed();
+
+	for (int i = 0; i < 50; i++) {
+		struct pair pair = PAIR;
+		struct thread thread;
+		struct splicer s = {.fd = pair.a};
+		size_t before = kit_random_below(&random, MIB / 2);
+		int ends[2];
+
+		MUST(pipe(ends));
+		s.in = ends[0];
+		s.out = ends[1];
+		thread_start(&thread, splice_pattern, &s);
+		kit_recv_pattern(pair.b, before, kit_seed(), 0);
+		MUST(dup2(pair.b, 0));
+		kit_recv_pattern(0, MIB - before, kit_seed(), before);
+		thread_join(&thread);
+		MUST(close(ends[0]));
+		MUST(close(ends[1]));
+		pair_close(&pair);
+	}
+}

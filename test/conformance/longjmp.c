@@ -158,3 +158,44 @@ CASE(longjmp_at_random_moments, tiny)
 		pair_close(&pair);
 	}
 }
+
+/* ---- out of a call on what another thread closes ---- */
+
+static sigjmp_buf out_of_the_thread;
+static volatile bool is_out, may_end;
+
+static void jump_out_of_the_thread(int signal __attribute__((unused)))
+{
+	siglongjmp(out_of_the_thread, 1);
+}
+
+static void *jumps_out_and_stays(void *argument)
+{
+	char byte;
+
+	if (sigsetjmp(out_of_the_thread, 1) == 0)
+		recv(*(int *)argument, &byte, 1, 0);
+	is_out = true;
+	while (!may_end)
+		kit_sleep_ms(1);
+	return NULL;
+}
+
+CASE(closed_after_another_thread_jumped_out, tiny, tcp)
+{
+	struct pair pair = PAIR;
+	struct thread thread;
+
+	handle(0, jump_out_of_the_thread);
+	thread_start(&thread, jumps_out_and_stays, &pair.b);
+	thread_await_asleep(&thread);
+	pthread_kill(thread.id, SIGUSR1);
+	while (!is_out)
+		kit_sleep_ms(1);
+	MUST(close(pair.b));
+	kit_await(pair.a, POLLIN);
+	CHECK_EOF(pair.a);
+	may_end = true;
+	thread_join(&thread);
+	MUST(close(pair.a));
+}

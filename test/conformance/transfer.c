@@ -300,3 +300,44 @@ CASE(splice_refuses_what_it_does_not_know, tiny)
 	CHECK_GETS(pair.b, "bytes");
 	pair_close(&pair);
 }
+
+/* What nobody can read from the pipe any more stays in the connection. */
+CASE(splice_to_a_pipe_that_nobody_reads, tiny, tcp)
+{
+	struct pair pair = PAIR;
+	int ends[2];
+
+	MUST(pipe(ends));
+	MUST(close(ends[0]));
+	signal(SIGPIPE, SIG_IGN);
+	PUT(pair.a, "hello");
+	kit_await(pair.b, POLLIN);
+	CHECK_FAILS(splice(pair.b, NULL, ends[1], NULL, 5, 0), EPIPE);
+	CHECK_GETS(pair.b, "hello");
+	MUST(close(ends[1]));
+	pair_close(&pair);
+}
+
+/* The other end goes where nobody of the toolkit reads it; what is sent to it goes on. */
+CASE(splice_and_sendfile_after_the_other_end_went_to_0, tiny, tcp)
+{
+	for (int way = 0; way < 2; way++) {
+		struct pair pair = PAIR;
+		int ends[2], file = file_new(5);
+		char bytes[5];
+
+		MUST(pipe(ends));
+		kit_pattern(bytes, sizeof(bytes), kit_seed(), 0);
+		CHECK_EQ(MUST(write(ends[1], bytes, sizeof(bytes))), sizeof(bytes));
+		MUST(dup2(pair.b, 0));
+		if (way)
+			CHECK_EQ(MUST(splice(ends[0], NULL, pair.a, NULL, sizeof(bytes), 0)), sizeof(bytes));
+		else
+			CHECK_EQ(MUST(sendfile(pair.a, file, NULL, sizeof(bytes))), sizeof(bytes));
+		kit_recv_pattern(0, sizeof(bytes), kit_seed(), 0);
+		MUST(close(file));
+		MUST(close(ends[0]));
+		MUST(close(ends[1]));
+		pair_close(&pair);
+	}
+}
