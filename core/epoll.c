@@ -811,6 +811,8 @@ static int collect(struct epset *set, struct epoll_event *events, int max)
 		r->round = set->round;
 		if (r->events & EPOLLONESHOT) {
 			r->disabled = true;
+			/* The look may have queued it anew: a direction that went back to TCP. */
+			unqueue(r);
 			if (r->mask != kernel_mask(r) && fdtab_conn(r->fd) == r->conn) {
 				r->mask = kernel_mask(r);
 				kernel_set(r, EPOLL_CTL_MOD);

@@ -296,6 +296,21 @@ CASE(oneshot_disarmed_says_nothing_of_the_end, tiny)
 	unwatch(&watched);
 }
 
+/* What was not read goes by TCP then, with the end. */
+CASE(oneshot_disarmed_when_the_peer_closes_with_bytes_unread, tiny)
+{
+	struct watched watched = watch(EPOLLIN | EPOLLONESHOT);
+
+	PUT(watched.pair.a, "unread");
+	MUST(close(watched.pair.a));
+	CHECK_EQ(events_of(&watched, SOON), EPOLLIN);
+	CHECK_EQ(events_of(&watched, NOT_AGAIN), 0);
+	rearm(&watched, EPOLLIN | EPOLLONESHOT);
+	CHECK_EQ(events_of(&watched, SOON), EPOLLIN);
+	MUST(close(watched.pair.b));
+	MUST(close(watched.set));
+}
+
 CASE(oneshot_edge_combined, tiny)
 {
 	struct watched watched = watch(EPOLLIN | EPOLLOUT | EPOLLET | EPOLLONESHOT);
