@@ -4,7 +4,6 @@
  * the producer found set is cleared by somebody who has yet to read the tail. */
 #include "link.h"
 #include "barrier.h"
-#include "conn.h"
 #include "kernel.h"
 #include "lock.h"
 #include "thread.h"
@@ -17,7 +16,8 @@
 #define SHAREABLE_LINKS 64 /* links whose memory stays open for more connections: a descriptor each */
 
 static struct lock readiness_lock;
-static struct conn elsewhere; /* stands for a connection that only another process of the family has */
+static uint64_t mark; /* its address stands for a connection that only another process of the family has */
+static struct conn *const elsewhere = (struct conn *)(void *)&mark;
 struct link *links;
 static unsigned shareable;
 
@@ -186,7 +186,7 @@ void link_put(struct link *link, uint32_t slot, struct conn *c, bool used)
 
 	/* A bit set for another connection's sake would not be known as the sibling's. */
 	if (link->conns[slot] == c)
-		link->conns[slot] = used && link->side == 0 ? &elsewhere : NULL;
+		link->conns[slot] = used && link->side == 0 ? elsewhere : NULL;
 	if (--link->refs) {
 		return;
 	}
@@ -222,7 +222,7 @@ void link_drain(struct link *link, void (*fn)(struct conn *c))
 			struct conn *c = link->conns[i * 64 + (unsigned)__builtin_ctzll(leaf)];
 
 			leaf &= leaf - 1;
-			if (c && c != &elsewhere)
+			if (c && c != elsewhere)
 				fn(c);
 		}
 	}
