@@ -128,8 +128,9 @@ enum route stream_send_begin(int fd, int flags, struct passage *p)
 	if (!c)
 		return ROUTE_PLAIN;
 	stage = conn_send_stage(c);
+	/* With a queue there may be placements, which come first. */
 	if (load_relaxed(&c->never) && settled_on_tcp(c, stage) && promote_over(c) && !process_forked_unseen() &&
-	    !(flags & MSG_ZEROCOPY))
+	    !(flags & MSG_ZEROCOPY) && !load_relaxed(&c->errors))
 		return ROUTE_PLAIN;
 	c = conn_get(fd);
 	p->conn = c;
