@@ -5,6 +5,7 @@
 #include "conn.h"
 #include "dgram.h"
 #include "epoll.h"
+#include "far.h"
 #include "fdtab.h"
 #include "kernel.h"
 #include "lock.h"
@@ -44,12 +45,14 @@ bool process_is_us(void)
 void process_fork_prepare(void)
 {
 	dgram_fork_prepare();
+	far_fork_prepare();
 	conn_fork_prepare();
 }
 
 void process_fork_parent(int32_t child)
 {
 	conn_fork_parent(child);
+	far_fork_parent();
 }
 
 void process_child_known(uint32_t child)
@@ -102,6 +105,7 @@ void process_fork_child(void)
 	epoll_forked();
 	dgram_forked(false);
 	conn_fork_child();
+	critical_exit(); /* of far_fork_prepare */
 }
 
 /* No handler ran before this fork: the locks may be anybody's, and the parent did not announce a new holder. */

@@ -3,6 +3,7 @@
 #include "conn.h"
 #include "epoll.h"
 #include "errqueue.h"
+#include "far.h"
 #include "fdtab.h"
 #include "iomap.h"
 #include "kernel.h"
@@ -501,6 +502,8 @@ static void conn_recycle(struct conn *c)
 {
 	struct conn_shared *shared = c->shared;
 
+	/* A thread that was on its way began another one. */
+	far_end(c);
 	rsocket_options_fini(c);
 	iomap_fini(c);
 	errqueue_fini(c);
@@ -725,6 +728,7 @@ void conn_fork_child(void)
 	stray_shared = 0;
 	area_forked();
 	reach_forked();
+	far_fork_child();
 	service_forked();
 	conn_each(forget_in_child, &pid);
 	fork_unlock();
