@@ -80,6 +80,10 @@ struct conn_shared {
 struct errqueue;
 struct reg;
 struct rendezvous;
+struct stretch;
+
+/* What conn.far says. */
+enum { FAR_NOT, FAR_SEARCHING, FAR_OVER };
 
 struct conn {
 	uint32_t generation; /* odd while in use */
@@ -136,8 +140,13 @@ struct conn {
 	} rsocket; /* rsocket.h */
 
 	struct iomap *iomap; /* direct placement (iomap.h); NULL: never asked for. Set once, by CAS */
-	/* 1: attached, and it is known how bytes are placed, or that there are no tables; release, acquire */
+	/* 1: it is known how bytes are placed, or that none will be; release, acquire */
 	uint32_t maps_settled;
+	uint32_t far; /* FAR_*: the search for a peer on another host (far.h); relaxed */
+	/* 1: the program's kernel writes wait for a stretch of ours (stretch.h). As send_gate, but for long: they sleep */
+	uint32_t far_gate;
+	uint32_t unused;
+	struct stretch *stretch; /* NULL: none was announced. Set once, with release, before the stage says MOVING */
 
 	struct reg *regs; /* epoll registrations, under the readiness lock */
 	struct conn *next_free;

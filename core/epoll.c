@@ -275,7 +275,7 @@ static struct reg *reg_new(struct epset *set, struct conn *c, int fd)
 	r->fd_next = set->by_fd[fd];
 	set->by_fd[fd] = r;
 	r->conn_next = c->regs;
-	c->regs = r;
+	store_relaxed(&c->regs, r); /* looked at without the lock, too */
 	return r;
 }
 
@@ -290,7 +290,7 @@ static void reg_free(struct reg *r)
 	*p = r->fd_next;
 	for (p = &r->conn->regs; *p != r; p = &(*p)->conn_next)
 		;
-	*p = r->conn_next;
+	store_relaxed(p, r->conn_next);
 	set->table[r->index] = NULL;
 	if (r->index < set->table_hint)
 		set->table_hint = r->index;

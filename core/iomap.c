@@ -6,7 +6,9 @@
  * now: the mapper keeps a random token in its memory that must be found where the table says, before each copy.
  * The copy is done when the call returns, so every later byte of the stream comes after it.
  * Where the kernel allows no copy the table is published all the same, without addresses: limits, rights and bounds are looked up in it
- * as ever, and only the bytes go another way (place.h). */
+ * as ever, and only the bytes go another way (place.h).
+ * Between hosts (far.h) nothing is shared: the mapper's table is its own, for the limit that the peer told, and what there is of a map
+ * the answer says. */
 #include "iomap.h"
 #include "epoll.h"
 #include "kernel.h"
@@ -83,6 +85,7 @@ struct iomap {
 	struct place place;
 	int serve; /* where the peer asks us; -1: nowhere */
 	uint32_t owner;
+	bool far; /* the peer is on another host: both by message, and no table of its maps */
 };
 
 static struct iomap *iomap_get(struct conn *c)
@@ -221,7 +224,7 @@ static int expose(struct iomap *i)
 	}
 	if (i->owner != process_pid())
 		return -EOPNOTSUPP;
-	return i->serve < 0 ? 0 : service_add(i->serve, i);
+	return i->serve < 0 ? 0 : service_add(i->serve, i, i->far);
 }
 
 void iomap_publish(struct conn *c)
@@ -229,7 +232,7 @@ void iomap_publish(struct conn *c)
 	struct iomap *i = load_acquire(&c->iomap);
 	bool none;
 
-	if (!i || !i->own)
+	if (!i || !load_acquire(&i->own))
 		return;
 	lock_take(&i->lock);
 	none = !i->maps;
@@ -255,7 +258,7 @@ static void withdraw(struct conn *c, uint64_t patience_ns)
 	struct iomap *i = load_acquire(&c->iomap);
 	uint64_t end;
 
-	if (!i || !i->own)
+	if (!i || !load_acquire(&i->own))
 		return;
 	end = clock_monotonic() + patience_ns;
 	lock_take(&i->lock);
@@ -313,6 +316,53 @@ void iomap_settle(struct conn *c, const struct placing *p)
 	store_release(&c->maps_settled, 1);
 }
 
+static size_t table_bytes(uint32_t count)
+{
+	return sizeof(struct wire_iomap) + (size_t)count * sizeof(struct wire_map);
+}
+
+int iomap_meet_far(struct conn *c, int ask, int serve, uint32_t takes)
+{
+	struct iomap *i = iomap_get(c);
+	void *table;
+
+	if (!i || takes > WIRE_MAPS_MAX)
+		return -ENOMEM;
+	table = mmap(NULL, table_bytes(takes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+		     0);
+	if (table == MAP_FAILED)
+		return -ENOMEM;
+	if (place_far(&i->place, ask) < 0) {
+		kernel_unmap(table, table_bytes(takes));
+		return -ENOMEM;
+	}
+	i->far = true;
+	i->serve = serve;
+	i->owner = process_pid();
+	i->own_count = takes;
+	/* Also for those who map nothing: the peer is told so. */
+	if (service_add(serve, i, true) < 0) {
+		i->place.ask = i->serve = -1;
+		i->far = false;
+		place_fini(&i->place);
+		kernel_unmap(table, table_bytes(takes));
+		return -ENOMEM;
+	}
+	store_release(&i->own, (struct wire_iomap *)table);
+	iomap_publish(c);
+	store_release(&c->maps_settled, 1);
+	return 0;
+}
+
+void iomap_refuse(struct conn *c)
+{
+	struct iomap *i = iomap_get(c);
+
+	if (i)
+		store_relaxed(&i->refused, 1);
+	store_release(&c->maps_settled, 1);
+}
+
 void iomap_forked(struct conn *c)
 {
 	struct iomap *i = c->iomap;
@@ -335,7 +385,10 @@ void iomap_fini(struct conn *c)
 	/* That was done, but for what a thread mapped meanwhile. */
 	withdraw(c, 0);
 	service_remove(i);
-	message_close(i->serve);
+	if (i->far)
+		own_fd_close(i->serve);
+	else
+		message_close(i->serve);
 	place_fini(&i->place);
 	store_release(&c->iomap, NULL);
 	for (struct map *m = i->maps, *next; m; m = next) {
@@ -344,6 +397,8 @@ void iomap_fini(struct conn *c)
 			log_at(LOG_WARN, "descriptor %d: closed while the peer still writes into a map", conn_fd(c));
 		free(m);
 	}
+	if (i->far)
+		kernel_unmap(i->own, table_bytes(i->own_count));
 	free(i);
 }
 
@@ -496,7 +551,7 @@ static bool is_ready(struct conn *c)
 {
 	struct iomap *i = load_acquire(&c->iomap);
 
-	return is_settled(c) && (!i || !i->own || load_acquire(&i->peer->ready));
+	return is_settled(c) && (!i || !load_acquire(&i->own) || i->far || load_acquire(&i->peer->ready));
 }
 
 static bool overlaps(const struct iomap *i, uint64_t offset, size_t size)
@@ -515,7 +570,7 @@ static int map_add(struct conn *c, struct iomap *i, struct map *m)
 	if (m->prot) {
 		if (overlaps(i, m->offset, m->size))
 			return -EEXIST;
-		if (i->own) {
+		if (load_acquire(&i->own)) {
 			error = publish(i, m);
 		} else if (load_relaxed(&i->refused) || over(c)) {
 			error = -EOPNOTSUPP;
@@ -542,7 +597,7 @@ static int map_exposed(struct conn *c, struct iomap *i, struct map *m)
 		if (error < 0)
 			return error;
 		lock_take(&i->lock);
-		came = i->own && !there && m->prot;
+		came = load_acquire(&i->own) && !there && m->prot;
 		if (!came)
 			error = map_add(c, i, m);
 		lock_drop(&i->lock);
@@ -929,21 +984,37 @@ static ssize_t piece_by_message(struct conn *c, struct iomap *i, struct place_qu
 	return place_ask(c, &i->place, q);
 }
 
+/* The peer is on another host, and knows alone what it has mapped. */
+static ssize_t piece_far(struct conn *c, struct iomap *i, struct place_question *q)
+{
+	if (i->owner != process_pid())
+		return -EOPNOTSUPP;
+	if (q->size > WIRE_PLACE_MAX)
+		q->size = WIRE_PLACE_MAX;
+	/* The bytes are copied before the kernel sees them. */
+	if (q->write && memory_check(q->buf, q->size, PROT_READ) < 0)
+		return -EFAULT;
+	return place_ask(c, &i->place, q);
+}
+
 /* One piece of at most PIECE bytes. As visit(), but by message it may let go of C, wait, and hold C again: see place_ask. */
 static ssize_t piece_try(struct conn *c, struct place_question *q)
 {
 	struct iomap *i = load_acquire(&c->iomap);
-	const bool agreed = i && i->own;
+	const bool agreed = i && load_acquire(&i->own);
 	ssize_t n;
 
 	if (!agreed)
 		n = i && load_relaxed(&i->refused) ? -EOPNOTSUPP : -EFAULT;
+	else if (i->far)
+		n = piece_far(c, i, q);
 	else if (i->direct)
 		n = piece_direct(i, q->buf, q->size, q->offset, q->write);
 	else
 		n = piece_by_message(c, i, q);
 	/* Its maps went with the connection. */
-	if ((n == -EFAULT || !agreed) && ((agreed && load_acquire(&conn_peer(c)->closed)) || ended(c)))
+	if (n != -EBADF && (n == -EFAULT || !agreed) &&
+	    ((agreed && !i->far && load_acquire(&conn_peer(c)->closed)) || ended(c)))
 		n = -ECONNRESET;
 	return n;
 }
@@ -977,7 +1048,9 @@ static int check(struct conn *c, uint64_t offset, bool write)
 
 	if (ended(c))
 		return -ECONNRESET;
-	if (!i || !i->own || !find(i, offset, &f))
+	if (i && load_acquire(&i->own) && i->far)
+		return 0;
+	if (!i || !load_acquire(&i->own) || !find(i, offset, &f))
 		return -EFAULT;
 	return f.prot & (write ? PROT_WRITE : PROT_READ) ? 0 : -EACCES;
 }

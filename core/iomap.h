@@ -24,6 +24,12 @@ void iomap_attach(struct conn *c, void *area, const uint16_t maps[2], const stru
 struct placing;
 void iomap_settle(struct conn *c, const struct placing *p);
 
+/* The same between hosts (far.h): we ask on ASK, the peer asks on SERVE, and takes as many maps of ours. Both are C's then. 0, or -ENOMEM: they are
+ * the caller's. */
+int iomap_meet_far(struct conn *c, int ask, int serve, uint32_t takes);
+/* There will be no placement. */
+void iomap_refuse(struct conn *c);
+
 /* One piece of a placement, in whatever way: at most a megabyte between BUF and the peer's OFFSET. Bytes, or -errno as rsocket(7) has
  * them. The caller holds C, and holds it again afterwards: where the peer must be asked this sleeps meanwhile, a millisecond at most, and
  * -EBADF tells that C was closed. -EAGAIN, -EINTR: the same piece must come again, BUF untouched. */

@@ -14,6 +14,8 @@
 
 /* tcpi_state, where the headers give it no name. */
 #define TCP_STATE_ESTABLISHED 1
+#define TCP_STATE_TIME_WAIT 6
+#define TCP_STATE_CLOSE 7
 #define TCP_STATE_CLOSE_WAIT 8
 #define TCP_STATE_LAST_ACK 9
 #define TCP_STATE_CLOSING 11

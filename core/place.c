@@ -6,6 +6,8 @@
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define TURN_NS 100000000 /* then it is looked whether the asker lives */
 #define STALE_MAX 1000    /* answers to nobody, at once */
@@ -15,9 +17,10 @@
 struct patience {
 	struct conn *c;
 	uint64_t deadline_ns; /* 0: none */
+	bool far;             /* the peer is on another host */
 };
 
-/* Lets go of C, sleeps until FD has EVENTS, or while *WORD is VALUE, and holds C again. 0 look again, or -EINTR, -EAGAIN, -EBADF. */
+/* Lets go of C, sleeps until FD has EVENTS, or while *WORD is VALUE, and holds C again. 0 look again, or -EINTR, -EAGAIN, -EBADF, -ECONNRESET. */
 static int sleep_for(struct patience *w, int fd, short events, uint32_t *word, uint32_t value)
 {
 	struct thread *self = &thread_self;
@@ -26,13 +29,17 @@ static int sleep_for(struct patience *w, int fd, short events, uint32_t *word, u
 	uint32_t generation = c->generation;
 	struct pollfd entry = {.fd = fd, .events = events};
 	struct timespec time = {0, TURN_NS};
+	bool look = word || w->far;
 	int error = 0;
 
+	/* Of a host that is gone only the connection with keepalive, or with unacknowledged bytes, ever learns. */
+	if (w->far && (kernel_poll_now(conn_fd(c), 0) & POLLHUP))
+		return -ECONNRESET;
 	if (w->deadline_ns && now >= w->deadline_ns)
 		return -EAGAIN;
 	if (w->deadline_ns) {
 		left = w->deadline_ns - now;
-		if (!word || left < TURN_NS)
+		if (!look || left < TURN_NS)
 			time = (struct timespec){(time_t)(left / 1000000000), (long)(left % 1000000000)};
 	}
 	count_add(&c->stats->sleeps, 1);
@@ -46,7 +53,7 @@ static int sleep_for(struct patience *w, int fd, short events, uint32_t *word, u
 		error = -EINTR;
 	else if (word)
 		error = (int)sys_call6(SYS_futex, (long)word, FUTEX_WAIT_PRIVATE, value, (long)&time, 0, 0);
-	else if (kernel_ppoll(&entry, 1, left ? &time : NULL, NULL) < 0)
+	else if (kernel_ppoll(&entry, 1, left || look ? &time : NULL, NULL) < 0)
 		error = -errno;
 	if (!conn_get_again(c, generation, conn_fd(c)))
 		return -EBADF;
@@ -170,6 +177,136 @@ static ssize_t answer_await(struct patience *w, struct place *p, const struct wi
 	return -EPROTO;
 }
 
+/* --- between hosts --- */
+
+/* Sends what is left of the question in P. 0, or -errno. */
+static int out_send(struct patience *w, struct place *p, const struct wire_ask *ask)
+{
+	while (p->out_sent < p->out_size) {
+		ssize_t n = kernel_sendto(p->ask, (char *)p->out + p->out_sent, p->out_size - p->out_sent,
+					  MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
+		int error;
+
+		if (n > 0) {
+			p->out_sent += (uint32_t)n;
+			continue;
+		}
+		if (n == -EBADF || n == -ENOTSOCK)
+			return -EPROTO;
+		if (n != -EAGAIN && n != -ENOBUFS && n != -ENOMEM)
+			return -ECONNRESET;
+		error = sleep_for(w, p->ask, POLLOUT, NULL, 0);
+		if (error < 0)
+			return error;
+		if (turn_lost(p, ask))
+			return -EINTR;
+	}
+	return 0;
+}
+
+/* As question_send. Of a question that a call left in the midst of, the rest goes first: the peer waits for it. *ASKED: whoever comes next
+ * sends what is left of this one. */
+static int question_stream(struct patience *w, struct place *p, const struct wire_ask *ask, const char *buf,
+			   bool *asked)
+{
+	size_t bytes = ask->what == WIRE_PLACE_WRITE ? ask->size : 0;
+	int error = out_send(w, p, ask);
+
+	if (error < 0)
+		return error;
+	*p->out = *ask;
+	if (bytes)
+		memcpy(p->out + 1, buf, bytes);
+	p->out_sent = 0;
+	p->out_size = (uint32_t)(sizeof *ask + bytes);
+	*asked = true;
+	return out_send(w, p, ask);
+}
+
+/* recv() of SIZE bytes to TO; waits. Bytes, or -errno. */
+static ssize_t in_take(struct patience *w, struct place *p, const struct wire_ask *ask, char *to, size_t size)
+{
+	for (;;) {
+		/* The last byte last: somebody may spin on it. */
+		struct iovec iov[2] = {{to, size - 1}, {to + size - 1, 1}};
+		struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
+		ssize_t n = kernel_recvmsg(p->ask, &msg, MSG_DONTWAIT);
+		int error;
+
+		if (n > 0 || n == -EFAULT)
+			return n;
+		if (n == 0)
+			return -ECONNRESET;
+		if (n == -EBADF || n == -ENOTSOCK)
+			return -EPROTO;
+		if (n != -EAGAIN)
+			return -ECONNRESET;
+		error = sleep_for(w, p->ask, POLLIN, NULL, 0);
+		if (error < 0)
+			return error;
+		if (turn_lost(p, ask))
+			return -EINTR;
+	}
+}
+
+/* Throws away what still follows an answer that nobody waits for. 0, or -errno. */
+static int in_skip(struct patience *w, struct place *p, const struct wire_ask *ask)
+{
+	char nowhere[4096];
+
+	while (p->in_left) {
+		ssize_t n = in_take(w, p, ask, nowhere, p->in_left < sizeof nowhere ? p->in_left : sizeof nowhere);
+
+		if (n < 0)
+			return (int)n;
+		p->in_left -= (uint32_t)n;
+	}
+	return 0;
+}
+
+/* The head of the next answer is there: what it says of what follows. Whether it makes sense. */
+static bool in_sensible(const struct wire_answer *in)
+{
+	return in->bytes <= WIRE_PLACE_MAX && in->size <= WIRE_PLACE_MAX && (!in->bytes || in->bytes == in->size) &&
+	       (in->error ? (in->error == EFAULT || in->error == EACCES) && !in->size : in->size != 0);
+}
+
+/* As answer_await. */
+static ssize_t answer_stream(struct patience *w, struct place *p, const struct wire_ask *ask, char *buf)
+{
+	for (int stale = 0; stale < STALE_MAX; stale++) {
+		uint32_t done = 0;
+		ssize_t n = in_skip(w, p, ask);
+
+		while (n >= 0 && p->in_got < sizeof p->in) {
+			n = in_take(w, p, ask, (char *)&p->in + p->in_got, sizeof p->in - p->in_got);
+			if (n > 0)
+				p->in_got += (uint32_t)n;
+		}
+		if (n < 0)
+			return n;
+		if (!in_sensible(&p->in))
+			return -EPROTO;
+		p->in_got = 0;
+		p->in_left = p->in.bytes;
+		if (p->in.number != ask->number)
+			continue;
+		if (p->in.size > ask->size || p->in.bytes != (ask->what == WIRE_PLACE_READ ? p->in.size : 0))
+			return -EPROTO;
+		while (p->in_left) {
+			n = in_take(w, p, ask, buf + done, p->in_left);
+			if (n < 0)
+				return n;
+			p->in_left -= (uint32_t)n;
+			done += (uint32_t)n;
+		}
+		return p->in.error ? -(ssize_t)p->in.error : (ssize_t)p->in.size;
+	}
+	return -EPROTO;
+}
+
+/* --- */
+
 /* Whether Q is under way. Then *ASK is what was asked. */
 static bool take_up(const struct place *p, const struct place_question *q, struct wire_ask *ask)
 {
@@ -182,7 +319,8 @@ static bool take_up(const struct place *p, const struct place_question *q, struc
 
 ssize_t place_ask(struct conn *c, struct place *p, const struct place_question *q)
 {
-	struct patience w = {.c = c, .deadline_ns = q->limit_ns ? clock_monotonic() + q->limit_ns : 0};
+	struct patience w = {
+		.c = c, .deadline_ns = q->limit_ns ? clock_monotonic() + q->limit_ns : 0, .far = p->out != NULL};
 	struct wire_ask ask = {.what = q->write ? WIRE_PLACE_WRITE : WIRE_PLACE_READ, .offset = q->offset};
 	uint32_t size = q->size > WIRE_PLACE_MAX ? WIRE_PLACE_MAX : (uint32_t)q->size;
 	bool asked;
@@ -192,17 +330,27 @@ ssize_t place_ask(struct conn *c, struct place *p, const struct place_question *
 	n = turn_take(&w, p);
 	if (n < 0)
 		return n;
-	if (!take_up(p, q, &ask)) {
+	asked = take_up(p, q, &ask);
+	if (!asked) {
 		ask.number = load_relaxed(&p->number) + 1;
 		store_relaxed(&p->number, ask.number);
-		n = load_relaxed(&p->broken) ? -EPROTO : question_send(&w, p, &ask, q->buf);
 	}
-	asked = n == 0;
-	if (asked)
-		n = answer_await(&w, p, &ask, q->buf);
+	if (load_relaxed(&p->broken)) {
+		n = -EPROTO;
+	} else if (w.far) {
+		n = asked ? out_send(&w, p, &ask) : question_stream(&w, p, &ask, q->buf, &asked);
+	} else if (!asked) {
+		n = question_send(&w, p, &ask, q->buf);
+		asked = n == 0;
+	}
+	if (n == 0)
+		n = w.far ? answer_stream(&w, p, &ask, q->buf) : answer_await(&w, p, &ask, q->buf);
 	/* P went with C. */
 	if (n == -EBADF)
 		return n;
+	/* Of its answer a part was taken: nobody could go on there. */
+	if (w.far && p->in_left && p->in.number == ask.number)
+		asked = false;
 	if (n == -EPROTO) {
 		store_relaxed(&p->broken, 1);
 		n = -ECONNRESET;
@@ -219,15 +367,30 @@ ssize_t place_ask(struct conn *c, struct place *p, const struct place_question *
 	return n;
 }
 
+int place_far(struct place *p, int fd)
+{
+	p->out = malloc(sizeof *p->out + WIRE_PLACE_MAX);
+	if (!p->out)
+		return -ENOMEM;
+	p->ask = fd;
+	return 0;
+}
+
 void place_forked(struct place *p)
 {
 	if (p->ask >= 0)
 		own_fd_close(p->ask);
+	free(p->out);
 	*p = (struct place){.ask = -1};
 }
 
 void place_fini(struct place *p)
 {
-	message_close(p->ask);
+	if (p->out)
+		own_fd_close(p->ask);
+	else
+		message_close(p->ask);
+	free(p->out);
+	p->out = NULL;
 	p->ask = -1;
 }

@@ -1,5 +1,5 @@
 /* Direct placement by message, where the kernel lets no process copy: who wants to place asks, and a thread of the mapper's process
- * answers (service.h). */
+ * answers (service.h). On one host a question is a message; between hosts the same goes by a TCP connection, one behind the other. */
 #ifndef RS_PLACE_H
 #define RS_PLACE_H
 
@@ -20,6 +20,12 @@ struct place {
 	struct wire_ask open;
 	uint32_t open_size;
 	const char *open_buf;
+
+	/* Between hosts; by the asker. A call may be left in the midst of either: the next asker goes on there. */
+	struct wire_ask *out; /* the question being sent, and behind it room for a write's bytes; NULL: on one host */
+	uint32_t out_size, out_sent; /* bytes of it */
+	struct wire_answer in;       /* the answer that comes */
+	uint32_t in_got, in_left;    /* bytes of its head; and of what follows it, to be thrown away */
 };
 
 struct place_question {
@@ -30,6 +36,9 @@ struct place_question {
 	bool lent; /* BUF is not touched before the outcome is other than -EAGAIN and -EINTR: asked again it is the same question */
 	uint64_t limit_ns; /* 0: as long as it takes */
 };
+
+/* From now on P asks on FD, a TCP connection to another host. 0 or -ENOMEM: FD is the caller's. */
+int place_far(struct place *p, int fd);
 
 /* One question: copies at most WIRE_PLACE_MAX bytes between BUF and the peer's OFFSET. The caller holds C; this lets go of it
  * to wait, and holds it again whatever is returned: bytes, or -errno: -EFAULT, -EACCES as the peer says, or BUF is bad; -ECONNRESET the

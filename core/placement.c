@@ -154,7 +154,8 @@ static void slice_done(struct conn *c, struct errqueue *q, struct placements *p,
 	if (n > 0) {
 		o->done += (size_t)n;
 		count_add(&p->moved, (uint64_t)n);
-		count_add(o->write ? &c->stats->shm_send_bytes : &c->stats->shm_recv_bytes, (uint64_t)n);
+		if (iomap_direct(c))
+			count_add(o->write ? &c->stats->shm_send_bytes : &c->stats->shm_recv_bytes, (uint64_t)n);
 		count_add(o->write ? &c->stats->send_bytes : &c->stats->recv_bytes, (uint64_t)n);
 	}
 	if (n == 0)

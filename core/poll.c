@@ -12,6 +12,7 @@
 #include "process.h"
 #include "resend.h"
 #include "stream.h"
+#include "stretch.h"
 
 #include <errno.h>
 #include <string.h>
@@ -80,7 +81,9 @@ short conn_stream_revents(struct conn *c, short events, size_t lowat)
 		if (flags & TAIL_FIN)
 			revents |= load_relaxed(&c->shared->shut_send) ? POLLRDHUP | POLLHUP : POLLRDHUP;
 	} else {
-		revents |= kernel & in;
+		/* Of what TCP has not all is the program's. */
+		if (recv != STAGE_MOVING || ended || !stretch_awaited(c) || stream_readable(c) >= lowat)
+			revents |= kernel & in;
 		if (recv == STAGE_MOVING && !(kernel & POLLIN) && lowat > 1 && stream_readable(c) >= lowat)
 			revents |= in;
 	}
@@ -381,6 +384,10 @@ bool poll_special(const struct pollfd *fds, nfds_t count)
 
 			/* One that another thread may promote while we sleep counts too. */
 			if (conn_special(c) || (!load_relaxed(&c->never) && !__libc_single_threaded))
+				return true;
+			/* A peer on another host may be found meanwhile, by a thread of ours. */
+			if (__builtin_expect(c->rsocket.iomap_size, 0) && !load_relaxed(&c->maps_settled) &&
+			    !load_relaxed(&c->over))
 				return true;
 		}
 	}

@@ -5,6 +5,7 @@
 #include "conn.h"
 #include "dgram.h"
 #include "epoll.h"
+#include "far.h"
 #include "fdtab.h"
 #include "kernel.h"
 #include "lock.h"
@@ -44,6 +45,7 @@ bool process_is_us(void)
 
 void process_fork_prepare(void)
 {
+	far_fork_prepare();
 	conn_fork_prepare();
 	dgram_fork_prepare();
 }
@@ -52,6 +54,7 @@ void process_fork_parent(int32_t child)
 {
 	dgram_fork_parent();
 	conn_fork_parent(child);
+	far_fork_parent();
 }
 
 void process_child_known(uint32_t child)
@@ -104,6 +107,7 @@ void process_fork_child(void)
 	epoll_forked();
 	dgram_forked(false);
 	conn_fork_child();
+	critical_exit(); /* of far_fork_prepare */
 }
 
 /* No handler ran before this fork: the locks may be anybody's, and the parent did not announce a new holder. */

@@ -6,6 +6,7 @@
 #include "promote.h"
 #include "epoll.h"
 #include "errqueue.h"
+#include "far.h"
 #include "iomap.h"
 #include "kernel.h"
 #include "log.h"
@@ -88,11 +89,19 @@ int promote_read(int fd, uint64_t *position)
 	return -EAGAIN;
 }
 
-static bool established(int fd)
+bool promote_established(int fd)
 {
 	struct tcp_info info;
 
 	return tcp_info(fd, &info) == 0 && info.tcpi_state == TCP_STATE_ESTABLISHED;
+}
+
+bool promote_peer_ended(int fd)
+{
+	struct tcp_info info;
+
+	return tcp_info(fd, &info) < 0 || counts_fin(&info) || info.tcpi_state == TCP_STATE_TIME_WAIT ||
+	       info.tcpi_state == TCP_STATE_CLOSE;
 }
 
 /* An inherited filter (containers have one) may allow what we do, or kill for it: a child finds out. */
@@ -172,12 +181,11 @@ static uint64_t timeout_ns(int fd, int option)
 	return (uint64_t)tv.tv_sec * 1000000000ull + (uint64_t)tv.tv_usec * 1000;
 }
 
-static void attach(struct conn *c, int side, const struct meeting *m)
+void promote_learn(struct conn *c)
 {
 	struct conn_shared *s = c->shared;
 	int lowat = 1;
 	socklen_t size = sizeof lowat;
-	uint8_t *data = (uint8_t *)m->channel + WIRE_DATA_OFFSET;
 
 	if (settings()->polling_time)
 		kernel_init();
@@ -188,6 +196,14 @@ static void attach(struct conn *c, int side, const struct meeting *m)
 	store_relaxed(&s->recv_lowat, lowat < 1 ? 1u : (uint32_t)lowat);
 	size = sizeof c->cookie;
 	kernel_getsockopt(conn_fd(c), SOL_SOCKET, SO_COOKIE, &c->cookie, &size);
+}
+
+static void attach(struct conn *c, int side, const struct meeting *m)
+{
+	struct conn_shared *s = c->shared;
+	uint8_t *data = (uint8_t *)m->channel + WIRE_DATA_OFFSET;
+
+	promote_learn(c);
 	c->channel = m->channel;
 	c->channel_size = m->channel_size;
 	c->side = side;
@@ -253,6 +269,21 @@ static void search_fails(struct conn *c, enum reason reason)
 		conn_never(c, reason);
 }
 
+/* Its other end is on another host: that one has a search of its own, for what of the connection is not the stream. */
+static bool search_far(struct conn *c)
+{
+	int error = !load_relaxed(&c->never) || load_relaxed(&c->stats->reason) == REASON_SETTING ||
+				    load_relaxed(&c->stats->reason) == REASON_RULE
+			    ? far_begin(c)
+			    : -EOPNOTSUPP;
+
+	if (error == -EAGAIN)
+		put_off(c);
+	else if (error == 0 && !load_relaxed(&c->never))
+		conn_never(c, REASON_REMOTE);
+	return error == 0 || error == -EAGAIN;
+}
+
 static void attempt(struct conn *c)
 {
 	static int forbidden = -1;
@@ -261,6 +292,8 @@ static void attempt(struct conn *c)
 	bool retry;
 	int met;
 
+	if (load_relaxed(&c->far))
+		return;
 	if (c->tries > settings()->promote_tries && !(c->rendezvous && c->rendezvous->fd >= 0) &&
 	    clock_realtime() - c->stats->opened_ns > GIVE_UP_NS) {
 		search_fails(c,
@@ -302,7 +335,7 @@ static void attempt(struct conn *c)
 			if (retry) {
 				promote_reason(c, reason);
 				put_off(c);
-			} else {
+			} else if (reason != REASON_REMOTE || !search_far(c)) {
 				search_fails(c, reason);
 			}
 			return;
@@ -327,8 +360,13 @@ static void settle(struct conn *c)
 	struct placing placing;
 	int told;
 
-	if (load_relaxed(&c->maps_settled))
+	if (load_relaxed(&c->maps_settled) || load_relaxed(&c->far))
 		return;
+	/* A forked child's: what its parent began it cannot go on with. */
+	if (load_relaxed(&c->stretch)) {
+		iomap_refuse(c);
+		return;
+	}
 	/* None: it was dropped on the way, by a fork or when the stream went back to TCP. */
 	told = c->rendezvous ? rendezvous_settle(c->rendezvous, &placing) : -EPROTO;
 	if (told) {
@@ -383,17 +421,19 @@ void promote_cancel(struct conn *c)
 	promoting_take(c);
 	search_end(c);
 	store_release(&c->promoting, 0);
+	far_end(c);
 }
 
 void promote_forked(struct conn *c)
 {
 	c->promoting = 0;
+	far_forked(c);
 	if (c->rendezvous)
 		rendezvous_forked(c->rendezvous);
 	c->rendezvous = NULL;
 }
 
-static bool kernel_calls_under_way(const struct conn *c, const uint64_t *counter)
+bool promote_calls_under_way(const struct conn *c, const uint64_t *counter)
 {
 	uint64_t now = load_acquire(counter);
 
@@ -424,7 +464,7 @@ void promote_consent(struct conn *c)
 	if (!compare_swap(&c->shared->recv_stage, &stage, STAGE_MOVING))
 		return;
 	/* Still: a child that is forked from here on finds the stage. */
-	if (!conn_sole_holder(c) || kernel_calls_under_way(c, &c->kernel_readers) || !established(conn_fd(c)))
+	if (!conn_sole_holder(c) || promote_calls_under_way(c, &c->kernel_readers) || !promote_established(conn_fd(c)))
 		goto not_now;
 	/* A reader that was on its way when an earlier consent was put off may be reading right now. */
 	shared_lock_take(&c->shared->recv_lock);
@@ -451,7 +491,7 @@ not_now:
 	store_release(&c->shared->recv_stage, STAGE_TCP);
 }
 
-static bool corked(struct conn *c)
+bool promote_corked(struct conn *c)
 {
 	int value = 0;
 	socklen_t size = sizeof value;
@@ -469,7 +509,7 @@ bool promote_commit(struct conn *c)
 	    load_relaxed(&c->shared->foreign_epoll) || !conn_sole_holder(c))
 		return false;
 	exchange(&c->send_gate, 1);
-	if (kernel_calls_under_way(c, &c->kernel_writers) || corked(c) || !established(conn_fd(c)) ||
+	if (promote_calls_under_way(c, &c->kernel_writers) || promote_corked(c) || !promote_established(conn_fd(c)) ||
 	    promote_written(conn_fd(c), &x) < 0)
 		goto not_now;
 	if (x != load_acquire(&c->shared->send_kernel)) {
@@ -508,7 +548,7 @@ bool promote_numbers(struct conn *c)
 	shared_lock_take(&c->shared->send_lock);
 	exchange(&c->send_gate, 1);
 	ok = conn_send_stage(c) != STAGE_TCP || !(load_relaxed(&c->shared->zerocopy) & ZEROCOPY_ON) ||
-	     !kernel_calls_under_way(c, &c->kernel_writers);
+	     !promote_calls_under_way(c, &c->kernel_writers);
 	if (ok)
 		fetch_or(&c->shared->zerocopy, ZEROCOPY_OURS);
 	store_release(&c->send_gate, 0);
@@ -581,6 +621,8 @@ int promote_return(struct conn *c, enum reason reason)
 	if (!load_relaxed(&c->attached) || promote_over(c))
 		search_end(c);
 	store_release(&c->promoting, 0);
+	if (load_relaxed(&c->far))
+		far_return(c);
 	if (!load_acquire(&c->attached))
 		return 0;
 	shared_lock_take(&c->shared->send_lock);

@@ -20,7 +20,7 @@ static inline bool promote_over(const struct conn *c)
 	       (load_relaxed(&c->never) &&
 		!(c->rsocket.iomap_size &&
 		  (reason == REASON_SETTING || reason == REASON_RULE || reason == REASON_STDIO ||
-		   reason == REASON_SOCKET_FEATURE || reason == REASON_RETURNED_FEATURE)));
+		   reason == REASON_SOCKET_FEATURE || reason == REASON_RETURNED_FEATURE || reason == REASON_REMOTE)));
 }
 
 /* What an attempt found, unless C stays on TCP for a reason of its own. */
@@ -63,6 +63,16 @@ void promote_return_send(struct conn *c, enum reason reason);
 void promote_cancel(struct conn *c);
 /* The same in a forked child: closes the child's copies. */
 void promote_forked(struct conn *c);
+
+/* Whether a kernel call is under way that COUNTER, of C, counts. */
+bool promote_calls_under_way(const struct conn *c, const uint64_t *counter);
+/* TCP's part in whether a stretch of bytes can be fitted in now: established, and not corked. */
+bool promote_established(int fd);
+bool promote_corked(struct conn *c);
+/* Whether nothing more will come from FD's peer. */
+bool promote_peer_ended(int fd);
+/* What the data path must know of C's socket without asking. */
+void promote_learn(struct conn *c);
 
 /* Positions in the TCP byte streams of FD, from the kernel. 0 or -errno. */
 int promote_written(int fd, uint64_t *position);

@@ -39,8 +39,14 @@ static ssize_t kernel_sends(int fd, const struct msghdr *msg, int flags)
 	return n;
 }
 
-/* A call that stays in the kernel for long keeps the connection on TCP: while that may end, large ones are made of pieces. */
+/* A call that stays in the kernel for long keeps the connection on TCP, and a peer with maps from being found: while that may end, large ones are
+ * made of pieces. */
 #define PIECE 65536
+
+static bool pieces(const struct conn *c, enum stage stage)
+{
+	return stage == STAGE_TCP && (!load_relaxed(&c->never) || load_relaxed(&c->far) == FAR_SEARCHING);
+}
 
 /* --- receiving --- */
 
@@ -160,7 +166,7 @@ ssize_t rsocket_recv(int fd, void *buf, size_t size, int flags)
 		size_t piece = size - done;
 		ssize_t n;
 
-		if (piece > PIECE && divisible && c && conn_recv_stage(c) == STAGE_TCP && !load_relaxed(&c->never))
+		if (piece > PIECE && divisible && c && pieces(c, conn_recv_stage(c)))
 			piece = PIECE;
 		n = recv_once(fd, (char *)buf + done, piece, flags);
 		if (n < 0)
@@ -331,7 +337,7 @@ ssize_t rsocket_send(int fd, const void *buf, size_t size, int flags)
 		size_t piece = size - done;
 		ssize_t n;
 
-		if (piece > PIECE && divisible && c && conn_send_stage(c) == STAGE_TCP && !load_relaxed(&c->never))
+		if (piece > PIECE && divisible && c && pieces(c, conn_send_stage(c)))
 			piece = PIECE;
 		n = send_once(fd, (const char *)buf + done, piece, flags);
 		if (n < 0)

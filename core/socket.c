@@ -4,6 +4,7 @@
 #include "discard.h"
 #include "epoll.h"
 #include "errqueue.h"
+#include "far.h"
 #include "fdtab.h"
 #include "iomap.h"
 #include "kernel.h"
@@ -517,6 +518,8 @@ static void conn_recycle(struct conn *c)
 {
 	struct conn_shared *shared = c->shared;
 
+	/* A thread that was on its way began another one. */
+	far_end(c);
 	rsocket_options_fini(c);
 	iomap_fini(c);
 	errqueue_fini(c);
@@ -758,6 +761,7 @@ void conn_fork_child(void)
 	area_forked();
 	discard_forked();
 	reach_forked();
+	far_fork_child();
 	service_forked();
 	each_locked(forget_in_child, &pid);
 	fork_unlock();

@@ -12,6 +12,7 @@
 #include "process.h"
 #include "promote.h"
 #include "resend.h"
+#include "stretch.h"
 #include "trace.h"
 
 #include <errno.h>
@@ -141,8 +142,9 @@ enum route stream_send_begin(int fd, int flags, struct passage *p)
 	if (!c)
 		return ROUTE_PLAIN;
 	stage = conn_send_stage(c);
+	/* With a queue there may be placements, which come first. */
 	if (load_relaxed(&c->never) && settled_on_tcp(c, stage) && promote_over(c) && !process_forked_unseen() &&
-	    !(flags & MSG_ZEROCOPY))
+	    !(flags & MSG_ZEROCOPY) && !load_relaxed(&c->errors))
 		return ROUTE_PLAIN;
 	c = conn_get(fd);
 	p->conn = c;
@@ -166,8 +168,13 @@ enum route stream_send_begin(int fd, int flags, struct passage *p)
 		}
 		if (conn_sends(c))
 			return ROUTE_ENGINE;
+		if (__builtin_expect(load_relaxed(&c->far_gate), 0) && !stretch_wait(c, p->generation, fd)) {
+			conn_put(c);
+			p->conn = NULL;
+			return ROUTE_PLAIN;
+		}
 		conn_kernel_enter(&c->kernel_writers, p->generation);
-		if (!load_relaxed(&c->send_gate) && !conn_sends(c)) {
+		if (!load_relaxed(&c->send_gate) && !load_relaxed(&c->far_gate) && !conn_sends(c)) {
 			if (__builtin_expect(p->numbering, NUMBERING_NONE))
 				p->numbering = errqueue_numbering(c);
 			conn_put(c);
@@ -288,7 +295,7 @@ bool stream_settle(struct conn *c)
 	if (conn_recv_stage(c) != STAGE_MOVING)
 		return true;
 	word = load_acquire(conn_recv_word(c));
-	if (WORD_STATE(word) != WIRE_COMMITTED)
+	if (WORD_STATE(word) != WIRE_COMMITTED || (stretch_awaited(c) && !stretch_look(c)))
 		return false;
 	position = load_acquire(&c->shared->recv_kernel);
 	if (position < WORD_POSITION(word)) {
@@ -301,11 +308,13 @@ bool stream_settle(struct conn *c)
 		return false;
 	}
 	if (compare_swap(&c->shared->recv_stage, &moving, STAGE_RING)) {
-		store_relaxed(&c->stats->recv_transport, TRANSPORT_SHM);
-		trace_add(c, TRACE_RECV_SHM, 0, position);
-		conn_reason(c, REASON_PROMOTED);
-		if (!load_relaxed(&c->stats->promoted_ns))
-			store_relaxed(&c->stats->promoted_ns, clock_realtime());
+		if (!load_relaxed(&c->stretch)) {
+			store_relaxed(&c->stats->recv_transport, TRANSPORT_SHM);
+			trace_add(c, TRACE_RECV_SHM, 0, position);
+			conn_reason(c, REASON_PROMOTED);
+			if (!load_relaxed(&c->stats->promoted_ns))
+				store_relaxed(&c->stats->promoted_ns, clock_realtime());
+		}
 		epoll_sync(c);
 	}
 	return true;
@@ -322,7 +331,10 @@ void stream_settle_returned(struct conn *c)
 	uint32_t ring = STAGE_RING;
 
 	if (compare_swap(&c->shared->recv_stage, &ring, STAGE_RETURNED)) {
-		if (!peer_ends(c)) {
+		if (load_relaxed(&c->stretch)) {
+			/* It never left; what was in the ring had come by TCP. */
+			store_relaxed(&c->stats->shm_recv_bytes, 0);
+		} else if (!peer_ends(c)) {
 			store_relaxed(&c->stats->recv_transport, TRANSPORT_TCP);
 			trace_add(c, TRACE_RECV_RETURNED, 0, 0);
 			conn_never(c, load_relaxed(&c->never) ? (enum reason)c->stats->reason : REASON_RETURNED_PASSED);
@@ -498,16 +510,21 @@ static bool due_to_look(struct conn *c)
 
 size_t stream_readable(struct conn *c)
 {
-	enum stage stage = conn_recv_stage(c);
+	enum stage stage;
 	uint64_t flags, word;
 	int waiting = 0;
 	ssize_t n;
 
+	if (stretch_awaited(c))
+		stream_settle(c);
+	stage = conn_recv_stage(c);
 	if (stage != STAGE_RING) {
 		kernel_ioctl(conn_fd(c), SIOCINQ, &waiting);
 		if (stage != STAGE_MOVING)
 			return (size_t)waiting;
 		word = load_acquire(conn_recv_word(c));
+		if (stretch_awaited(c))
+			return before_switch(c, (size_t)waiting);
 		if (WORD_STATE(word) != WIRE_COMMITTED ||
 		    load_acquire(&c->shared->recv_kernel) + (uint64_t)waiting < WORD_POSITION(word))
 			return (size_t)waiting;
@@ -556,6 +573,9 @@ static ssize_t peek(struct conn *c, struct iov_walk to, int flags)
 		n = kernel_pull(c, &to, to.left, (flags & MSG_TRUNC) | MSG_PEEK);
 		if (n > 0 && stage == STAGE_MOVING)
 			n = (ssize_t)before_switch(c, (size_t)n);
+		/* What lies there is not the program's, or not yet. */
+		if (n == 0 && stage == STAGE_MOVING && stretch_awaited(c))
+			n = -EAGAIN;
 		if (stage == STAGE_MOVING)
 			shared_lock_drop(&c->shared->recv_lock);
 		if (n > 0)

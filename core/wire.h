@@ -297,11 +297,49 @@ struct wire_answer { /* a read's bytes follow */
 	uint32_t number;
 	uint32_t error; /* EFAULT, EACCES; 0 */
 	uint32_t size;  /* bytes that were copied: as many as asked for, or fewer, but some unless ERROR says why not */
-	uint32_t reserved;
+	uint32_t bytes; /* between hosts: how many follow; in a message its length tells that */
 };
 _Static_assert(sizeof(struct wire_ask) == 24, "ABI between processes");
 _Static_assert(sizeof(struct wire_answer) == 16, "ABI between processes");
 
 #define WIRE_PLACE_MAX 65536u /* bytes of one message besides its head */
+
+/* --- placement between hosts: the connector of a TCP connection listens at its own end's address and port; the acceptor connects there, twice. Each
+ * of the two carries first some of the words below, then questions one way and answers the other, as above, one behind the other. Two hosts of
+ * different byte order take each other for strangers.
+ *
+ * HELLO, by the connector, as soon as it is connected to. ANNOUNCE, by the acceptor: at POSITION of what it sends on the main connection
+ * will be a wire_stretch with NONCE. EXPECTED: until it has come, or other bytes at its place, what the connector's program reads ends
+ * before it; or BUSY: not now. Only then the stretch is written there; or WITHDRAWN is said, and it never will be. FOUND: the connector
+ * has taken it out; NONCE is its secret, which nobody else can know. SECOND, on the second connection, with the secret again; DONE. The connector
+ * asks on the first one, the acceptor on the second. --- */
+
+enum wire_far_what {
+	WIRE_FAR_HELLO = 1,
+	WIRE_FAR_ANNOUNCE,
+	WIRE_FAR_EXPECTED,
+	WIRE_FAR_BUSY,
+	WIRE_FAR_WITHDRAWN,
+	WIRE_FAR_FOUND,
+	WIRE_FAR_SECOND,
+	WIRE_FAR_DONE
+};
+
+struct wire_far {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t what; /* enum wire_far_what */
+	uint32_t maps; /* HELLO, ANNOUNCE: how many maps of the other end's the sender takes: RDMA_IOMAPSIZE */
+	uint32_t reserved;
+	uint64_t position; /* ANNOUNCE */
+	uint64_t nonce[2]; /* ANNOUNCE, FOUND, SECOND */
+};
+_Static_assert(sizeof(struct wire_far) == 48, "ABI between hosts");
+
+struct wire_stretch {
+	uint64_t nonce[2];  /* random; announced: the connector knows it for what it is */
+	uint64_t secret[2]; /* random; was nowhere else: the acceptor knows by it who reads the main connection */
+};
+_Static_assert(sizeof(struct wire_stretch) == 32, "ABI between hosts");
 
 #endif
