@@ -55,8 +55,8 @@ static bool take_back(struct conn *c, uint64_t before)
 	uint64_t from;
 	ssize_t bytes;
 
-	/* TCP's FIN has been sent; or TCP would answer with a reset, and what is in the ring would be lost with it. */
-	if ((before & TAIL_FIN) || load_acquire(&conn_peer(c)->closed))
+	/* TCP's FIN has been sent. */
+	if (before & TAIL_FIN)
 		return false;
 	if (!(before & TAIL_CLOSED) && !fits(c, unread(c)))
 		return false;

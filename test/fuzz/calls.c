@@ -317,14 +317,14 @@ static void run_dup(struct driver *driver, const struct op *op, int fd, struct r
 {
 	int end = op->end;
 	bool onto = op->call == DUP_DUP2 || op->call == DUP_DUP3;
-	const struct side *side = &driver->log->sides[end];
 	int target = 60 + end * SLOTS + op->slot2;
 
-	/* TCP would reset for what comes behind its FIN, and not take it. */
-	if (op->slot2 == STDIO_SLOT && side->fin && side->deaf && calls_unread(driver->log, end)) {
-		record->ran = 0;
-		return;
-	}
+	/* TCP would reset for what comes to an end that is shut both ways, and not take it. */
+	for (int i = 0; i < 2 && op->slot2 == STDIO_SLOT; i++)
+		if (driver->log->sides[i].fin && driver->log->sides[i].deaf && calls_unread(driver->log, i)) {
+			record->ran = 0;
+			return;
+		}
 	if (op->slot2 == STDIO_SLOT)
 		target = end;
 	else if (onto && driver->open[end][op->slot2])
