@@ -79,6 +79,16 @@ struct bell_page *bell_page_own(int *error)
 	return page;
 }
 
+bool bell_any(void)
+{
+	bool any;
+
+	lock_take(&bell_lock);
+	any = own_page;
+	lock_drop(&bell_lock);
+	return any;
+}
+
 struct peer_bells *peer_bells_get(int fd)
 {
 	struct peer_bells *p;

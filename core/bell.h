@@ -84,6 +84,9 @@ bool bells_ring(struct peer_bells *peer, uint64_t interest);
 /* Rings those of the own bells in INTEREST that sleep, in whichever process of the family. */
 void bells_ring_own(const struct bell_page *page, uint64_t interest);
 
+/* Whether this process has bells, whose sleepers have their names in a network namespace. */
+bool bell_any(void);
+
 /* Makes sure that this process can ring; before its first promotion. 0 or -errno. */
 int bell_can_ring(void);
 

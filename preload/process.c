@@ -1,5 +1,6 @@
 /* Processes: made, replaced, ended. */
 #include "process.h"
+#include "bell.h"
 #include "conn.h"
 #include "fdtab.h"
 #include "inherit.h"
@@ -292,11 +293,13 @@ static void leave_for_namespace(struct conn *c, void *unused)
 	promote_return(c, REASON_NAMESPACE);
 }
 
-/* Sockets stay where they were made, but what threads sleep on is made when they first sleep, and its name must be one for both ends. */
+/* Sockets stay where they were made, but what threads sleep on is made when they first sleep, and its name must be one for both ends. Who has
+ * made none, and goes as a whole, begins anew there. */
 static void left_network(void)
 {
 	critical_enter();
-	store_relaxed(&process_moved, true);
+	if (bell_any() || !__libc_single_threaded)
+		store_relaxed(&process_moved, true);
 	conn_each(leave_for_namespace, NULL);
 	critical_exit();
 }
