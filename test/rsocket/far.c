@@ -1023,3 +1023,57 @@ CASE(fork_and_dup)
 		MUST(rclose(fd));
 	}
 }
+
+/* Forks at any moment, and children that go on with the stream where the parent was. */
+#define FORKING_ROUNDS 20
+
+static void stream_in_children(int fd, uint64_t mine, uint64_t theirs)
+{
+	uint64_t state = kit_seed() + mine;
+
+	for (uint64_t i = 0; i < 8; i++) {
+		pid_t pid = kit_random_below(&state, 2) ? (pid_t)MUST(fork()) : -1;
+
+		if (pid <= 0) {
+			kit_send_pattern(fd, 50, mine, i * 50);
+			kit_recv_pattern(fd, 50, theirs, i * 50);
+		}
+		if (pid == 0)
+			_exit(0);
+		if (pid > 0)
+			CHECK_EXITS(pid, 0);
+		usleep((useconds_t)kit_random_below(&state, 300));
+	}
+	MUST(rshutdown(fd, SHUT_WR));
+	CHECK_EOF(fd);
+	MUST(rclose(fd));
+}
+
+static void fork_there(void *argument)
+{
+	const struct rounds *r = argument;
+
+	go_there();
+	for (uint64_t i = 0; i < FORKING_ROUNDS; i++)
+		stream_in_children(r->accepts ? far_accept(r->family, 2, 4) : far_connect(r->family, 1, 4), 2 * i,
+				   2 * i + 1);
+}
+
+CASE(forks_meanwhile)
+{
+	hosts_make();
+	for (int k = 0; k < 2; k++) {
+		struct rounds r = {AF_INET, k};
+		int listener = r.accepts ? -1 : far_listen(r.family, 1, 4);
+		pid_t pid = kit_fork(fork_there, &r);
+
+		for (uint64_t i = 0; i < FORKING_ROUNDS; i++)
+			stream_in_children(r.accepts ? far_connect(r.family, 2, 4)
+						     : (int)MUST(raccept(listener, NULL, NULL)),
+					   2 * i + 1, 2 * i);
+		CHECK_EXITS(pid, 0);
+		if (listener >= 0)
+			MUST(rclose(listener));
+	}
+	check_answerers(0);
+}
