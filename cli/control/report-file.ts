@@ -18,19 +18,25 @@ export class ReportFile {
 	readonly #native: Native;
 
 	constructor(native: Native) {
-		this.#native = native;
-		this.#directory = mkdtempSync(path.join(tmpdir(), 'rsrun-'));
-		this.path = path.join(this.#directory, 'report');
+		let directory: string | undefined;
 		try {
+			directory = mkdtempSync(path.join(tmpdir(), 'rsrun-'));
+			this.path = path.join(directory, 'report');
 			native.statsCreate(toRaw(this.path), capacity);
 		} catch (error) {
-			this.remove();
+			if (directory !== undefined) {
+				removeAll(directory);
+			}
+
 			throw new CliError(`no report can be made in ${tmpdir()}: ${error instanceof Error ? error.message : String(error)}`, {
 				code: 'report-file',
 				cause: error,
 				remedy: 'Make 16 MiB of room there, or set TMPDIR to another directory.',
 			});
 		}
+
+		this.#native = native;
+		this.#directory = directory;
 	}
 
 	read(): Report {
@@ -38,6 +44,10 @@ export class ReportFile {
 	}
 
 	remove(): void {
-		rmSync(this.#directory, {recursive: true, force: true});
+		removeAll(this.#directory);
 	}
+}
+
+function removeAll(directory: string): void {
+	rmSync(directory, {recursive: true, force: true});
 }

@@ -13,7 +13,7 @@ export async function withLibrary<Result>(use: (library: string) => Promise<Resu
 		throw new CliError(`${preloadLibrary} is not a file`, {code: 'not-built', remedy: 'Run npm run build.'});
 	}
 
-	const directory = mkdtempSync(path.join(tmpdir(), `rscheck-${process.pid}-`));
+	const directory = makeDirectory();
 	try {
 		const library = path.join(directory, 'librspreload.so');
 		copyFileSync(preloadLibrary, library);
@@ -22,5 +22,15 @@ export async function withLibrary<Result>(use: (library: string) => Promise<Resu
 		return await use(library);
 	} finally {
 		rmSync(directory, {recursive: true, force: true});
+	}
+}
+
+function makeDirectory(): string {
+	try {
+		return mkdtempSync(path.join(tmpdir(), `rscheck-${process.pid}-`));
+	} catch (error) {
+		throw new CliError(`no directory can be made in ${tmpdir()}: ${error instanceof Error ? error.message : String(error)}`, {
+			code: 'temporary-directory', cause: error, remedy: 'Set TMPDIR to a directory that can be written to.',
+		});
 	}
 }

@@ -30,10 +30,11 @@ export function findRefusal(side: Side, native: Native): Refusal | undefined {
 	const {rules, faults} = parseRulesText(isVariable ? toRaw(side.rules.replaceAll(';', '\n')) : directory.rules ?? '', source, native);
 	const settingsRule = findSettingsRule(rules, side.program, native);
 	const setByRule = pairsOf(settingsRule);
-	const transport = effectiveSettings(directory, new Map(), [setByRule, side.settings].filter(Boolean).join(','), native).find(({name}) => name === 'transport');
+	const transportBy = (pairs: string) => effectiveSettings(directory, new Map(), pairs, native).find(({name}) => name === 'transport');
+	const transport = transportBy([setByRule, side.settings].filter(Boolean).join(','));
 	if (transport?.value === 'tcp') {
-		const where = transport.source.kind === 'file' ? transport.source.file : (side.settings.includes('transport=') ? 'RSOCKET_SET' : `${source}, line ${settingsRule?.line}`);
-		return {code: 'setting', where};
+		const isBySet = transportBy(side.settings)?.source.kind === 'environment';
+		return {code: 'setting', where: transport.source.kind === 'file' ? transport.source.file : (isBySet ? 'RSOCKET_SET' : `${source}, line ${settingsRule?.line}`)};
 	}
 
 	if (faults.length > 0) {

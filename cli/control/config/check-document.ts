@@ -31,8 +31,10 @@ export function checkProfile(value: unknown, source: Source, native: Native): Ch
 function check<Value>(value: unknown, name: SchemaName, source: Source, {native, more}: {readonly native: Native; readonly more?: FindMore | undefined}): Checked<Value> {
 	const validate = compile(name, native);
 	validate(value);
-	// That one of three is missing is told once.
-	const errors = (validate.errors ?? []).filter(({schemaPath}) => !schemaPath.includes('/oneOf/'));
+	const all = validate.errors ?? [];
+	// That one of three is missing is told once, and not of what could have none.
+	const errors = all.filter(({schemaPath, keyword, instancePath}) => !schemaPath.includes('/oneOf/')
+		&& (keyword !== 'oneOf' || !all.some(other => other.keyword === 'type' && other.instancePath === instancePath)));
 	const isSound = (path: string): boolean => !errors.some(({instancePath}) => instancePath === path || instancePath.startsWith(`${path}/`));
 	const {settings} = (value ?? {}) as {readonly settings?: unknown};
 	const faults = [

@@ -75,7 +75,7 @@ type Normal<Options> = {readonly options: Options; readonly listener: (() => voi
 export function normalizeConnect(args: ConnectArguments): Normal<ConnectOptions> {
 	const {words, listener} = split(args);
 	const [first, host] = words;
-	const options = (typeof first === 'object' ? first : {port: first, host}) as ConnectOptions;
+	const options = (isRecord(first) ? first : {port: first, host}) as ConnectOptions;
 	return {options: {...options, port: checkPort(options.port)}, listener};
 }
 
@@ -83,11 +83,15 @@ export function normalizeConnect(args: ConnectArguments): Normal<ConnectOptions>
 export function normalizeListen(args: ListenArguments): Normal<ListenOptions & {readonly port: number}> {
 	const {words, listener} = split(args);
 	const [first, host, backlog] = words;
-	const options = (typeof first === 'object' ? first : {port: first, host, backlog}) as ListenOptions;
+	const options = (isRecord(first) ? first : {port: first, host, backlog}) as ListenOptions;
 	return {options: {...options, port: checkPort(options.port ?? 0)}, listener};
 }
 
 function split(args: readonly unknown[]): {readonly words: readonly unknown[]; readonly listener: (() => void) | undefined} {
 	const listener = args.find(arg => typeof arg === 'function') as (() => void) | undefined;
 	return {words: args.filter(arg => typeof arg !== 'function'), listener};
+}
+
+function isRecord(value: unknown): boolean {
+	return typeof value === 'object' && value !== null;
 }

@@ -45,7 +45,7 @@ function matches({text}: Rule, {program, role, address, port}: Subject, native: 
 }
 
 function findMismatch({parsed}: Rule, {program, role, port}: Subject, native: Native): Considered['mismatch'] {
-	if (!native.ruleProgramMatches(parsed.program as Raw, toRaw(program))) {
+	if (!native.ruleProgramMatches(toRaw(parsed.program), toRaw(program))) {
 		return 'program';
 	}
 
@@ -58,5 +58,5 @@ function findMismatch({parsed}: Rule, {program, role, port}: Subject, native: Na
 
 /** The first set or profile rule for the program. */
 export function findSettingsRule(rules: readonly Rule[], program: string, native: Native): Rule | undefined {
-	return rules.find(({parsed}) => parsed.kind !== 'use' && native.ruleProgramMatches(parsed.program as Raw, toRaw(program)));
+	return rules.find(({parsed}) => parsed.kind !== 'use' && native.ruleProgramMatches(toRaw(parsed.program), toRaw(program)));
 }

@@ -35,5 +35,5 @@ export function ruleToJson({parsed}: Rule): RuleJson {
 	}
 
 	const pairs = parsed.rest.split(/\s+/).map(pair => pair.split('=') as [string, string]);
-	return {set: Object.fromEntries(pairs.map(([key, value]) => [key, /^-?\d+$/.test(value) ? Number(value) : value])), program};
+	return {set: Object.fromEntries(pairs.map(([key, value]) => [key, /^(?:-?\d+|0x[\da-f]+)$/i.test(value) ? Number(value) : value])), program};
 }

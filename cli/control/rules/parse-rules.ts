@@ -152,6 +152,6 @@ function remedyFor(text: string, number: number, native: Native): string {
 
 /** Text that the core takes as RSOCKET_RULES or as its file: checked, without comments, profiles resolved. */
 export function compileRules(rules: readonly Rule[], settingsOf: (profile: string) => readonly string[], separator: string): string {
-	return rules.map(({text, parsed}) => parsed.kind === 'profile' ? `set ${parsed.program} ${settingsOf(parsed.rest).join(' ')}` : text).join(separator);
+	return rules.map(({text, parsed}) => parsed.kind === 'profile' ? `set ${toRaw(parsed.program)} ${settingsOf(parsed.rest).join(' ')}` : text).join(separator);
 }
 

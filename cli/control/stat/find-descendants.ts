@@ -9,10 +9,13 @@ export function findDescendants(pid: number, root = proc): number[] {
 		children.set(parent, [...children.get(parent) ?? [], child]);
 	}
 
-	const family = [pid];
+	// What is added meanwhile is gone through too; a pid that was used again while it was read may be its own ancestor.
+	const family = new Set([pid]);
 	for (const member of family) {
-		family.push(...children.get(member) ?? []);
+		for (const child of children.get(member) ?? []) {
+			family.add(child);
+		}
 	}
 
-	return family;
+	return [...family];
 }

@@ -1,6 +1,7 @@
 /** Which connections `PID:FD` or `ADDR:PORT` means. */
 import {lookup} from 'node:dns/promises';
 import {isIP} from 'node:net';
+import {plainAddress} from '../check/find-peer.js';
 import {CliError, errorCode} from '../cli-error.js';
 import {type LiveConnection} from './take-snapshot.js';
 
@@ -36,8 +37,7 @@ async function search(text: string, connections: readonly LiveConnection[]): Pro
 async function resolve(name: string): Promise<string[]> {
 	try {
 		const found = isIP(name) === 0 ? await lookup(name, {all: true}) : [{address: name}];
-		// A URL shortens the longest run of zeros.
-		return found.map(({address}) => address.includes(':') ? new URL(`http://[${address}]`).hostname : address);
+		return found.map(({address}) => plainAddress(address)).map(address => address.includes(':') ? `[${address}]` : address);
 	} catch (error) {
 		throw new CliError(`${name} is no address and has none (${errorCode(error) ?? 'unknown'})`, {code: 'no-address', cause: error, remedy: 'Give an address.'});
 	}

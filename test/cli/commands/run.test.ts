@@ -80,13 +80,3 @@ test('no room for the report', t => {
 	}};
 	t.like(t.throws(() => start(['--report', '--', 'true'], fake), {instanceOf: CliError}), {code: 'report-file'});
 });
-
-test('the command line', t => {
-	const parse = (...args: string[]) => parseRun(args, native, '1.2.3');
-	t.like(parse('--json', '--dry-run', '--trace=a', '--', 'x', '--json'), {isJson: true, isDryRun: true, trace: 'a', commandLength: 2});
-	t.deepEqual(parse('--version'), {output: '1.2.3\n'});
-	t.regex((parse('--completion', 'bash') as {output: string}).output, /complete -o bashdefault -o default -F _rsrun_completions rsrun/);
-	t.regex((parse('--completion', 'zsh') as {output: string}).output, /^#compdef rsrun\n.*source <\(rsrun --completion zsh\)/);
-	t.regex(t.throws(() => parse('--dry-rum', '--', 'x'), {instanceOf: CliError})?.remedy ?? '', /Did you mean --dry-run\?/);
-	t.like(t.throws(() => parse('--dry-run'), {instanceOf: CliError}), {code: 'usage'});
-});

@@ -1,3 +1,4 @@
+import {spawnSync} from 'node:child_process';
 import {chmodSync} from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
@@ -105,4 +106,13 @@ test('scripts that name each other come to an end', t => {
 test('a text without a first line runs in /bin/sh', t => {
 	const script = writeTemporaryFile(makeTemporaryDirectory(t), 'script', 'echo\n');
 	t.is(findObstacle(toRaw(script), {...system, machine: ownMachine()}), undefined);
+});
+
+test('an interpreter that is a directory or a FIFO is left to the kernel to refuse', t => {
+	const directory = makeTemporaryDirectory(t);
+	const fifo = path.join(directory, 'fifo');
+	t.is(spawnSync('mkfifo', [fifo]).status, 0);
+	for (const interpreter of [directory, fifo]) {
+		t.is(findObstacle(toRaw(writeTemporaryFile(directory, 'script', `#!${interpreter}\n`)), system), undefined);
+	}
 });

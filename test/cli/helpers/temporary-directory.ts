@@ -7,7 +7,8 @@ import type {ExecutionContext} from 'ava';
 export function makeTemporaryDirectory(t: ExecutionContext): string {
 	const directory = mkdtempSync(path.join(tmpdir(), 'rsocket-test-'));
 	t.teardown(() => {
-		rmSync(directory, {recursive: true, force: true});
+		// Children of a program that was killed may still write into it.
+		rmSync(directory, {recursive: true, force: true, maxRetries: 20});
 	});
 	return directory;
 }

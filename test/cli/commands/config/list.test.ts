@@ -35,25 +35,6 @@ test('list points at faults, and paints on a terminal only', async t => {
 	t.false((await runConfig(directory, ['list'], {isTerminal: true, env: {NO_COLOR: '1'}})).stdout.includes('\u001B['));
 });
 
-test('get prints the value alone', async t => {
-	const directory = makeRoot(t, {polling_time: '0x10\n'});
-	t.is((await runConfig(directory, ['get', 'polling_time'])).stdout, '16\n');
-	t.is((await runConfig(directory, ['get', 'transport'])).stdout, 'auto\n');
-	t.like(await runConfigJson(directory, ['get', 'polling_time']), {version: 1, name: 'polling_time', value: 16, min: 0, max: 1_000_000});
-	const {code, stderr} = await runConfig(directory, ['get', 'poling_time']);
-	t.is(code, 125);
-	t.regex(stderr, /Did you mean polling_time\?/);
-});
-
-test('explain says what it does, may be and is', async t => {
-	const directory = makeRoot(t, {polling_time: '3\n', applied_profile: 'gone\n'});
-	const {stdout} = await runConfig(directory, ['explain', 'polling_time']);
-	t.regex(stdout, /^polling_time: How long a wait spins.*\nIt is a number from 0 to 1000000 \(us\); 10us, 5ms, 1s are understood; the default is 10\.\nNow: 3 \(file .*polling_time\)\n/);
-	t.regex(stdout, /Profile low-cpu: 0\n/);
-	t.regex((await runConfig('/nowhere', ['explain', 'transport'])).stdout, /one of auto, shm, tcp; the default is auto\.\nNow: auto \(default\)/);
-	t.like(await runConfigJson(directory, ['explain', 'polling_time']), {value: 3, profiles: {latency: '200', 'low-cpu': '0', throughput: '50'}});
-});
-
 test('the directory is that of --dir, else that of the library', async t => {
 	const directory = makeRoot(t, {polling_time: '3\n'});
 	const run = await runToolHere(configTool, ['get', 'polling_time'], {env: {RSOCKET_CONFIG_DIR: directory, RSOCKET_SET: undefined}});
@@ -69,27 +50,6 @@ test('a file in the place of the directory', async t => {
 	t.regex(stderr, /file cannot be read: ENOTDIR.*\nGive a readable directory with --dir\./);
 	mkdirSync(path.join(directory, 'empty'));
 	t.is((await runConfig(path.join(directory, 'empty'), ['validate'])).code, 0);
-});
-
-test('completion knows keys and values', async t => {
-	const complete = async (...words: string[]) => {
-		const {stdout} = await runToolHere(configTool, ['--get-completions', ...words]);
-		return stdout.split('\n').filter(Boolean).map(line => line.split('\t')[0]);
-	};
-
-	t.deepEqual(await complete('set', 'polling'), ['polling_time']);
-	t.deepEqual((await complete('set', 'transport', '')).slice(0, 3), ['auto', 'shm', 'tcp']);
-	t.deepEqual(await complete('apply', 'l'), ['latency', 'low-cpu']);
-	t.deepEqual(await complete('get', 'polling_time', ''), []);
-});
-
-test('a faulty file is not passed over in silence', async t => {
-	const directory = makeRoot(t, {polling_time: 'x\n'});
-	const {code, stdout, stderr} = await runConfig(directory, ['get', 'polling_time']);
-	t.is(code, 0);
-	t.is(stdout, '10\n');
-	t.regex(stderr, /its file does not count: .*polling_time:1: polling_time cannot be "x"/);
-	t.is((await runConfig(directory, ['get', 'ring_size'])).stderr, '');
 });
 
 test('no help has a $0 left in it', async t => {

@@ -1,4 +1,4 @@
-/** 200 generated malformed ones each of values, documents, rules, preload_configs and profiles (manifests: see control/check/manifest): each a clear error, nothing written. */
+/** 200 generated malformed ones each of values, documents, rules, preload_configs and profiles (manifests: test/cli/commands/check/matrix): each a clear error, nothing written. */
 import {Buffer} from 'node:buffer';
 import path from 'node:path';
 import process from 'node:process';

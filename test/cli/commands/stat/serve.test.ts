@@ -29,7 +29,8 @@ async function startServer(t: ExecutionContext, args: readonly string[] = []): P
 }
 
 async function ask(url: string, {method = 'GET', headers = {}}: {readonly method?: string; readonly headers?: Record<string, string>} = {}) {
-	const sent = request(url, {method, headers}).end();
+	// A connection each: one that is kept may be closed just when it is used again.
+	const sent = request(url, {method, headers, agent: false}).end();
 	const [response] = await once(sent, 'response') as [IncomingMessage];
 	return {status: response.statusCode, type: response.headers['content-type'], body: await text(response)};
 }

@@ -3,7 +3,9 @@ import path from 'node:path';
 import process from 'node:process';
 import test from 'ava';
 import {withLibrary} from '../../../../cli/control/check/borrow-library.js';
+import {CliError} from '../../../../cli/control/cli-error.js';
 import {preloadLibrary} from '../../../../cli/native.js';
+import {setVariable} from '../../helpers/set-variable.js';
 
 test('a copy that everybody can load, for as long as it is used', async t => {
 	const file = await withLibrary(async library => {
@@ -22,4 +24,12 @@ test('it goes when its use fails', async t => {
 		throw new Error('no');
 	}), {message: 'no'});
 	t.false(existsSync(path.dirname(file)));
+});
+
+test.serial('no directory can be made for it', async t => {
+	setVariable(t, 'TMPDIR', '/nowhere');
+	const error = await t.throwsAsync(withLibrary(async () => {
+		t.fail();
+	}), {instanceOf: CliError, message: /^no directory can be made in \/nowhere: ENOENT/});
+	t.is(error?.remedy, 'Set TMPDIR to a directory that can be written to.');
 });

@@ -1,4 +1,3 @@
-import vm from 'node:vm';
 import test from 'ava';
 import {countStatuses, escapeXml, formatMatrix, formats, type Results} from '../../../../cli/control/check/format-matrix.js';
 import {type Cell} from '../../../../cli/control/check/run-matrix.js';
@@ -62,97 +61,6 @@ test('JUnit is well-formed XML with the right numbers', t => {
 	t.deepEqual(open, []);
 	t.false(text.replace(/^<\?xml.*?\?>/, '').replaceAll(/<\/?[a-z-]+(?: [a-z]+="[^"<>]*")*\/?>/g, '').includes('<'));
 	t.is(escapeXml('\uD800\u000B\t'), '\uFFFD\uFFFD\t');
-});
-
-type FakeElement = {
-	[name: string]: unknown;
-	textContent: string;
-	children: FakeElement[];
-	listeners: Map<string, () => void>;
-};
-
-/** As much of a document as the page's script touches. */
-function openPage(html: string) {
-	const make = (): FakeElement => {
-		const element: FakeElement = {
-			textContent: '', children: [], listeners: new Map(),
-			add(child: FakeElement) {
-				element.children.push(child);
-			},
-			append(...children: FakeElement[]) {
-				element.children.push(...children);
-			},
-			replaceChildren() {
-				element.children = [];
-			},
-			insertRow() {
-				element.children.push(make());
-				return element.children.at(-1);
-			},
-			insertCell() {
-				element.children.push(make());
-				return element.children.at(-1);
-			},
-			addEventListener(name: string, listener: () => void) {
-				element.listeners.set(name, listener);
-			},
-		};
-		return element;
-	};
-
-	const data = /<script id="data" type="application\/json">(.*?)<\/script>/s.exec(html)?.[1] ?? '';
-	const script = /<script>(.*?)<\/script>/s.exec(html)?.[1] ?? '';
-	const wanted: Record<string, string> = {app: '', mode: '', transport: '', status: ''};
-	const elements = Object.fromEntries(Object.keys(wanted).map(name => [name, make()]));
-	const form = Object.assign(make(), {elements});
-	const [body, output] = [make(), make()];
-	const buttons = [...html.matchAll(/<button type="button" value="(\w+)">/g)].map(([, value = '']) => Object.assign(make(), {value}));
-	const known: Record<string, FakeElement> = {'#data': {...make(), textContent: data}, form, tbody: body, output};
-	vm.runInNewContext(script, {
-		document: {querySelector: (name: string) => known[name], querySelectorAll: () => buttons, createElement: make},
-		Option: class {
-			constructor(readonly text: string, readonly value: string) {
-				Object.freeze(this);
-			}
-		},
-		FormData: class {
-			* [Symbol.iterator]() {
-				yield * Object.entries(wanted);
-			}
-		},
-	});
-	return {
-		output, elements,
-		apps: () => body.children.map(row => row.children[0]?.textContent),
-		filter(change: Record<string, string>) {
-			Object.assign(wanted, change);
-			form.listeners.get('input')?.();
-		},
-		sort(value: string) {
-			buttons.find(button => button.value === value)?.listeners.get('click')?.();
-		},
-	};
-}
-
-test('the HTML page filters and sorts its grid, and needs nothing else', t => {
-	const html = formatMatrix(results, 'html');
-	t.notRegex(html, /(?:src|href)=|https?:/);
-	t.is(html.match(/<\/script>/g)?.length, 2);
-	const page = openPage(html);
-	t.deepEqual(page.apps(), ['curl', 'exim', 'nginx', 'redis', 'redis']);
-	t.is(page.output.textContent, '5 of 5 runs');
-	page.filter({app: 'ng'});
-	t.deepEqual(page.apps(), ['nginx']);
-	page.filter({app: '', status: 'broken'});
-	t.deepEqual(page.apps(), ['exim']);
-	page.filter({status: '', mode: 'client'});
-	t.is(page.output.textContent, '1 of 5 runs');
-	page.filter({mode: ''});
-	page.sort('app');
-	t.deepEqual(page.apps(), ['redis', 'redis', 'nginx', 'exim', 'curl']);
-	page.sort('durationMs');
-	t.is(page.apps().length, 5);
-	t.deepEqual(page.elements['status']?.children.map(option => option['value']), ['same', 'unpromoted', 'differs', 'skipped', 'broken']);
 });
 
 test('no result, every format', t => {

@@ -1,35 +1,37 @@
+import {existsSync, readFileSync} from 'node:fs';
+import path from 'node:path';
 import test from 'ava';
-import {contentsOf} from '../../../../cli/control/config/change.js';
-import {chooseDirectory, refuse} from '../../../../cli/control/config/choose-directory.js';
-import {CliError} from '../../../../cli/control/cli-error.js';
-import {formatFault} from '../../../../cli/control/config/fault.js';
-import {type Context} from '../../../../cli/control/tool/tool.js';
+import {contentsOf, perform} from '../../../../cli/control/config/change.js';
+import {loadNative} from '../../../../cli/native.js';
+import {makeRoot} from '../../helpers/make-root.js';
+import {contentsOf as filesOf} from '../../helpers/run-config.js';
 
-function choose(dir: string | undefined, variable: string | undefined): string {
-	return chooseDirectory({dir}, {env: {RSOCKET_CONFIG_DIR: variable}} as unknown as Context);
-}
-
-test('--dir, then the variable, then the usual one', t => {
-	t.is(choose('/a/../b', '/c'), '/b');
-	t.is(choose(undefined, '/c'), '/c');
-	t.is(choose('', ''), '/etc/rdma/rsocket');
-	t.is(choose(undefined, undefined), '/etc/rdma/rsocket');
-});
+const native = loadNative();
 
 test('the contents of files as they are written', t => {
 	const contents = contentsOf({values: new Map([['polling_time', '1']]), rules: '#\n', preload: undefined, profile: 'latency'});
 	t.deepEqual([...contents], [['polling_time', '1\n'], ['rules', '#\n'], ['preload_config', undefined], ['applied_profile', 'latency\n']]);
 });
 
-test('faults are refused together', t => {
-	const faults = [{file: 'a', line: 2, message: 'm', remedy: 'R.'}, {file: 'b', message: 'n', remedy: 'S.'}];
-	t.deepEqual(faults.map(fault => formatFault(fault)), ['a:2: m. R.', 'b: n. S.']);
-	const error = t.throws(() => {
-		refuse(faults, 'Mend it.');
-	}, {instanceOf: CliError});
-	t.is(error?.message, 'a:2: m. R.\nb: n. S.');
-	t.deepEqual(error?.details, {faults});
-	t.notThrows(() => {
-		refuse([], 'Mend it.');
-	});
+test('only what really changes is written and told', t => {
+	const directory = makeRoot(t, {polling_time: '1\n', ring_size: '64\n', mem_default: '64\n'});
+	const edit = {
+		directory, changes: new Map([['polling_time', '1\n'], ['ring_size', '128\n'], ['mem_default', undefined], ['transport', 'shm\n'], ['sqsize_default', undefined]]),
+		before: new Map<string, string | undefined>([['polling_time', '1\n'], ['ring_size', '64\n'], ['mem_default', '64\n']]),
+	};
+	const told = [
+		{file: `${directory}/ring_size`, before: '64\n', after: '128\n'}, {file: `${directory}/mem_default`, before: '64\n', after: null}, {file: `${directory}/transport`, before: null, after: 'shm\n'},
+	];
+	t.deepEqual(perform(edit, {isDryRun: true, native}), told);
+	t.deepEqual(filesOf(directory), {polling_time: '1\n', ring_size: '64\n', mem_default: '64\n'});
+	t.deepEqual(perform(edit, {native}), told);
+	t.deepEqual(filesOf(directory), {polling_time: '1\n', ring_size: '128\n', transport: 'shm\n'});
+});
+
+test('nothing to change makes no directory', t => {
+	const directory = path.join(makeRoot(t, {}), 'settings');
+	t.deepEqual(perform({directory, changes: new Map([['polling_time', undefined]]), before: new Map()}, {native}), []);
+	t.false(existsSync(directory));
+	t.is(perform({directory, changes: new Map([['polling_time', '1\n']]), before: new Map()}, {native}).length, 1);
+	t.is(readFileSync(path.join(directory, 'polling_time'), 'utf8'), '1\n');
 });

@@ -1,6 +1,5 @@
 import test from 'ava';
 import {CliError} from '../../../../cli/control/cli-error.js';
-import {diffDocuments} from '../../../../cli/control/config/diff.js';
 import {directoryToDocument, documentToChanges, readDocument} from '../../../../cli/control/config/document.js';
 import {readDirectory} from '../../../../cli/control/config/read-directory.js';
 import {readText as readInput} from '../../../../cli/control/read-text.js';
@@ -72,15 +71,4 @@ test('a file that is not there', t => {
 	const error = t.throws(() => readInput('/nowhere/config.json'), {instanceOf: CliError});
 	t.is(error?.code, 'not-found');
 	t.is(t.throws(() => readInput('/'), {instanceOf: CliError})?.code, 'read-failed');
-});
-
-test('differences are told by name, defaults filled in', t => {
-	t.deepEqual(diffDocuments({version: 1, settings: {polling_time: 0, mem_default: '64K'}, rules: [{use: 'tcp'}]}, {version: 1, settings: {mem_default: 65_536}, rules: []}, native), [
-		{name: 'polling_time', here: '0', there: String(native.options().find(({name}) => name === 'polling_time')?.default)},
-		{name: 'rules', here: 'use tcp * * *:*', there: null},
-	]);
-	t.deepEqual(diffDocuments({version: 1, settings: {transport: 'auto'}}, {version: 1}, native), []);
-	t.deepEqual(diffDocuments({version: 1}, {version: 1, preload: [{program: 'a', domain: '*', type: '*', protocol: '*'}, {program: 'b', domain: '*', type: '*', protocol: '*'}]}, native), [
-		{name: 'preload_config', here: null, there: 'a * * *; b * * *'},
-	]);
 });

@@ -1,8 +1,7 @@
 import test from 'ava';
 import {considerUseRules, findSettingsRule, findUseRule, type Subject} from '../../../../cli/control/rules/decide.js';
-import {findUnreachable} from '../../../../cli/control/rules/find-unreachable.js';
-import {formatRule, ruleToJson} from '../../../../cli/control/rules/format-rule.js';
 import {parseRulesText, type Rule} from '../../../../cli/control/rules/parse-rules.js';
+import {toRaw} from '../../../../cli/control/raw.js';
 import {loadNative} from '../../../../cli/native.js';
 
 const native = loadNative();
@@ -32,17 +31,10 @@ test('both families, prefixes that end within a byte', t => {
 	t.true(matches('use tcp * r*s*v*r *', '::1'));
 });
 
-test('rules that nothing reaches', t => {
-	const rules = parse('use both * a *', 'use tcp * a *:80', 'set * polling_time=0', 'profile nginx latency', 'use tcp server b *:1-9', 'use tcp server b *:3', 'use tcp client b *:3');
-	t.deepEqual(findUnreachable(rules).map(({rule, because}) => [rule.line, because.line]), [[2, 1], [4, 3], [6, 5]]);
-});
-
-test('text and JSON say the same', t => {
-	for (const line of ['use tcp server redis-* 10.0.0.0/8:6379', 'use both * * *:*', 'use shm client x [::1]:7-9', 'set * polling_time=0 transport=shm', 'profile nginx latency']) {
-		const [rule] = parse(line);
-		t.deepEqual(parse(rule ? formatRule(ruleToJson(rule)) : '')[0]?.parsed, rule?.parsed);
-		t.is(rule?.line, 1);
-	}
-
-	t.is(formatRule({use: 'tcp'}), 'use tcp * * *:*');
+test('names beyond ASCII', t => {
+	const rules = parse(toRaw('use tcp * caf\u00E9 *'), toRaw('set caf* polling_time=0'), toRaw('use shm client *f\u00E9 *'));
+	t.is(findUseRule(rules, {...subject, program: 'caf\u00E9'}, native)?.line, 1);
+	t.is(findSettingsRule(rules, 'caf\u00E9', native)?.line, 2);
+	t.is(findSettingsRule(parse(toRaw('set caf\u00E9 polling_time=0')), 'caf\u00E9', native)?.line, 1);
+	t.deepEqual(considerUseRules(rules.slice(2), {...subject, program: 'caf\u00E9'}, native).map(({mismatch}) => mismatch), ['role']);
 });

@@ -1,5 +1,6 @@
 import test from 'ava';
-import {formatRule, ruleToJson} from '../../../../cli/control/rules/format-rule.js';
+import {toRaw} from '../../../../cli/control/raw.js';
+import {ruleToJson} from '../../../../cli/control/rules/format-rule.js';
 import {compileRules, parseRules} from '../../../../cli/control/rules/parse-rules.js';
 import {loadNative} from '../../../../cli/native.js';
 
@@ -25,13 +26,6 @@ test('the JSON form says the same, as a list or in a document', t => {
 		t.deepEqual(again.faults, []);
 		t.deepEqual(again.rules.map(({parsed}) => parsed), rules.map(({parsed}) => parsed));
 	}
-});
-
-test('what a rule in JSON leaves open is any', t => {
-	t.is(formatRule({use: 'tcp'}), 'use tcp * * *:*');
-	t.is(formatRule({use: 'tcp', port: 80}), 'use tcp * * *:80');
-	t.is(formatRule({profile: 'latency'}), 'profile * latency');
-	t.is(formatRule({set: {polling_time: 1, transport: 'shm'}, program: 'a'}), 'set a polling_time=1 transport=shm');
 });
 
 test('values in JSON may have units', t => {
@@ -86,4 +80,9 @@ test('an installed file has no profiles', t => {
 test('compiled rules have no profiles and no comments', t => {
 	const {rules} = parse('use tcp * a *:80 # x\nprofile b latency');
 	t.is(compileRules(rules, name => [`polling_time=${name.length}`, 'ring_size=64'], '\n'), 'use tcp * a *:80\nset b polling_time=7 ring_size=64');
+});
+
+test('compiled rules have the bytes of their names', t => {
+	const {rules} = parse(toRaw('use tcp * caf\u00E9 *\nprofile \u20AC* latency'));
+	t.is(compileRules(rules, () => ['ring_size=64'], ';'), toRaw('use tcp * caf\u00E9 *;set \u20AC* ring_size=64'));
 });

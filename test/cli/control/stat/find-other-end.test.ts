@@ -3,13 +3,9 @@ import {once} from 'node:events';
 import process from 'node:process';
 import test from 'ava';
 import {findOtherEnd} from '../../../../cli/control/stat/find-other-end.js';
-import {type LiveConnection} from '../../../../cli/control/stat/take-snapshot.js';
+import {liveConnection} from '../../helpers/live-connection.js';
 
-const side = {transport: 'tcp', bytes: 0, shmBytes: 0, calls: 0} as const;
-const base: LiveConnection = {
-	pid: process.pid, program: 'p', fd: 3, role: 'connected', local: '-', peer: '-', send: side, recv: side, reason: 'new', isPromoted: false, openedAt: undefined, promotedAt: undefined,
-	sleeps: 0, spins: 0, state: '-', transport: 'tcp', ageSeconds: 1, openedNs: '1',
-};
+const base = liveConnection({pid: process.pid});
 
 test('a process without the toolkit, and nobody', async t => {
 	const server = createServer().listen(0, '127.0.0.1');

@@ -1,13 +1,8 @@
 import test from 'ava';
 import {formatSummary, summarize} from '../../../../cli/control/stat/summarize.js';
-import {type LiveConnection} from '../../../../cli/control/stat/take-snapshot.js';
+import {liveConnection, liveProcess, makeTotals} from '../../helpers/live-connection.js';
 
-const totals = {connections: 0, promoted: 0, recvBytes: 0, sendBytes: 0, recvCalls: 0, sendCalls: 0, shmRecvBytes: 0, shmSendBytes: 0, sleeps: 0, spins: 0};
-const side = {transport: 'tcp', bytes: 0, shmBytes: 0, calls: 0} as const;
-const connection: LiveConnection = {
-	pid: 1, program: 'p', fd: 3, role: 'connected', local: '-', peer: '-', send: side, recv: side, reason: 'newer', isPromoted: false, openedAt: undefined, promotedAt: undefined,
-	sleeps: 0, spins: 0, state: '-', transport: 'tcp', ageSeconds: 1, openedNs: '1',
-};
+const connection = liveConnection({reason: 'newer'});
 
 test('nothing', t => {
 	const summary = summarize({processes: [], connections: []});
@@ -16,7 +11,7 @@ test('nothing', t => {
 });
 
 test('processes add up, and a reason of a newer version is shown', t => {
-	const one = {pid: 1, program: 'p', since: '', dropped: 2, open: {...totals, sendBytes: 1024, shmSendBytes: 512, sleeps: 1}, ended: {...totals, connections: 3, promoted: 1, recvBytes: 10, spins: 4}};
+	const one = liveProcess({dropped: 2, open: makeTotals({sendBytes: 1024, shmSendBytes: 512, sleeps: 1}), ended: makeTotals({connections: 3, promoted: 1, recvBytes: 10, spins: 4})});
 	const summary = summarize({processes: [one, {...one, pid: 2}], connections: [connection, {...connection, program: '__proto__', transport: 'shm', isPromoted: true}, connection]});
 	t.like(summary, {processes: 2, connections: 3, promoted: 1, dropped: 4, sleeps: 2, spins: 8, open: {sentBytes: 2048, shmBytes: 1024}, ended: {connections: 6, promoted: 2, receivedBytes: 20}});
 	t.deepEqual(Object.keys(summary.transports), ['tcp', 'shm']);

@@ -2,12 +2,12 @@ import test from 'ava';
 import {type LiveConnection} from '../../../../cli/control/stat/take-snapshot.js';
 import {formatStory, remedyOf} from '../../../../cli/control/stat/tell-story.js';
 import {type OtherEnd} from '../../../../cli/control/stat/find-other-end.js';
+import {liveConnection} from '../../helpers/live-connection.js';
 
 const side = {transport: 'tcp', bytes: 1, shmBytes: 0, calls: 1} as const;
-const connection: LiveConnection = {
-	pid: 1, program: 'p', fd: 3, role: 'connected', local: '10.0.0.1:5', peer: '10.0.0.2:80', send: side, recv: {...side, transport: 'unknown'}, reason: 'newer', isPromoted: false, openedAt: undefined, promotedAt: undefined,
-	sleeps: 2, spins: 1, state: 'ESTAB', transport: 'tcp/unknown', ageSeconds: 1, openedNs: '1',
-};
+const connection = liveConnection({
+	local: '10.0.0.1:5', peer: '10.0.0.2:80', send: side, recv: {...side, transport: 'unknown'}, reason: 'newer', sleeps: 2, spins: 1, state: 'ESTAB', transport: 'tcp/unknown',
+});
 const tell = (other: Exclude<OtherEnd, {kind: 'visible'}>): string => formatStory({end: {connection, events: []}, other, otherEvents: []}, [], (_style, text) => text);
 
 test('whatever is known of the other end', t => {

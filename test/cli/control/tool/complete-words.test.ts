@@ -1,9 +1,8 @@
-import {spawnSync} from 'node:child_process';
 import test from 'ava';
 import {checkTool} from '../../../../cli/commands/check.js';
 import {defineRun} from '../../../../cli/commands/define-run.js';
 import {statTool} from '../../../../cli/commands/stat.js';
-import {completionRequest, completionScript} from '../../../../cli/control/tool/completion-script.js';
+import {completionRequest} from '../../../../cli/control/tool/completion-script.js';
 import {type Tool} from '../../../../cli/control/tool/tool.js';
 import {loadNative} from '../../../../cli/native.js';
 import {runToolHere} from '../../helpers/run-tool.js';
@@ -30,23 +29,4 @@ test('rsrun completes its options, their values, and leaves the command to the s
 	t.deepEqual(await complete(tool, '--set', 'poll'), ['polling_time=']);
 	t.deepEqual(await complete(tool, '--', 'r'), []);
 	t.false((await complete(tool, '')).includes('completion'));
-});
-
-test('the zsh script asks the tool and shows its answers', t => {
-	for (const tool of ['rsstat', 'rsrun']) {
-		// _describe is zsh's own; here it tells what it was given.
-		const script = `
-			${tool}() { [[ $1 == ${completionRequest} ]] && print -r -- "asked $*"; [[ $1 == ${completionRequest} ]] && print -l -- $'one:two\tfirst' $'three\tsecond' }
-			compdef() { print -r -- "compdef $*" }
-			_describe() { print -rl -- \${(P)2} }
-			_default() { print default }
-			${completionScript(tool, 'zsh', completionRequest)}
-			words=(${tool} --reason p) CURRENT=3
-			_${tool}
-			${tool}() { : }
-			_${tool}`;
-		const {stdout, stderr, status} = spawnSync('zsh', ['-f'], {input: script, encoding: 'utf8'});
-		t.is(status, 0, `zsh: ${stderr}`);
-		t.is(stdout, `compdef _${tool} ${tool}\nasked ${completionRequest} --reason p:\none\\:two:first\nthree:second\ndefault\n`);
-	}
 });
