@@ -484,12 +484,15 @@ CASE(closed_descriptor_is_bad, tiny)
 
 /* ---- closed by one that left a copy to a program ---- */
 
+static int gate[2]; /* the program goes when it is closed */
+
 PEER(leaves_a_copy_and_exits)
 {
 	char byte;
 
 	kit_get(fd, &byte, 1);
-	CHECK_EQ(system("sleep 3 </dev/null >/dev/null 2>&1 &"), 0);
+	MUST(dup2(gate[0], 9));
+	CHECK_EQ(system("cat <&9 >/dev/null 2>&1 &"), 0);
 	exit(0);
 }
 
@@ -497,9 +500,11 @@ PEER(leaves_a_copy_and_exits)
 CASE(full_to_one_that_left_a_copy, tiny, tcp)
 {
 	struct peer peer = {.party = PARTY_PROCESS, .run = &leaves_a_copy_and_exits};
-	int fd = peer_start(&peer);
 	int64_t start;
+	int fd;
 
+	MUST(pipe2(gate, O_CLOEXEC));
+	fd = peer_start(&peer);
 	PUT(fd, "x");
 	CHECK_EXITS(peer.pid, 0);
 	kit_fill(fd, kit_seed(), 0);
@@ -510,5 +515,7 @@ CASE(full_to_one_that_left_a_copy, tiny, tcp)
 	start = kit_now_ms();
 	CHECK_FAILS(send(fd, "x", 1, 0), EAGAIN);
 	CHECK_LASTED(start, 200);
+	MUST(close(gate[0]));
+	MUST(close(gate[1]));
 	MUST(close(fd));
 }
