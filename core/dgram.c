@@ -3,6 +3,7 @@
 #include "dgram_object.h"
 #include "kernel.h"
 #include "process.h"
+#include "rsocket.h"
 
 #include <errno.h>
 #include <rdma/rsocket.h>
@@ -97,6 +98,7 @@ int dgram_new(int fd, int domain, bool nonblock)
 		d->pinned = !enabled || fd <= 2 || settings()->transport == TRANSPORT_SETTING_TCP;
 		d->reason = !enabled || fd <= 2 ? REASON_STDIO : d->pinned ? REASON_SETTING : REASON_NEW;
 		d->listener = -1;
+		rsocket_options_default(&d->options);
 		d->generation++;
 		fdtab_set(fd, FD_DGRAM, d);
 	}
@@ -134,6 +136,7 @@ static void dgram_end(struct dgram *d)
 	dgram_deafen(d);
 	if (d->stash)
 		kernel_unmap(d->stash, sizeof *d->stash);
+	rsocket_options_fini(&d->options);
 }
 
 static void dgram_recycle(struct dgram *d)
@@ -278,6 +281,17 @@ void dgram_nonblock(int fd, bool nonblock)
 		store_relaxed(&d->nonblock, nonblock);
 		dgram_put(d, DGRAM_IN);
 	}
+}
+
+struct rsocket_options *dgram_options(int fd, struct dgram **held)
+{
+	*held = dgram_get(fd, DGRAM_OUT);
+	return *held ? &(*held)->options : NULL;
+}
+
+void dgram_options_end(struct dgram *held)
+{
+	dgram_put(held, DGRAM_OUT);
 }
 
 int dgram_carrier(int fd, void *value, socklen_t *size)

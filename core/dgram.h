@@ -37,6 +37,9 @@ void dgram_connecting(int fd);
 /* An option was set. */
 void dgram_option(int fd, int level, int name, const void *value, socklen_t size);
 void dgram_nonblock(int fd, bool nonblock);
+/* The options of SOL_RDMA, the caller's alone until dgram_options_end(*HELD). NULL: FD is no datagram rsocket. */
+struct rsocket_options *dgram_options(int fd, struct dgram **held);
+void dgram_options_end(struct dgram *held);
 /* RDMA_CARRIER. 0 or -errno. */
 int dgram_carrier(int fd, void *value, socklen_t *size);
 

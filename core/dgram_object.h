@@ -3,6 +3,7 @@
 #define RS_DGRAM_OBJECT_H
 
 #include "barrier.h"
+#include "conn.h"
 #include "dgram.h"
 #include "dgram_pair.h"
 #include "lock.h"
@@ -53,6 +54,7 @@ struct dgram {
 	bool shared;       /* another process has it too */
 	bool forking;      /* both locks are held over a fork */
 	enum reason reason;
+	struct rsocket_options options; /* kept and answered; under out_lock */
 
 	/* Sending. Taken before in_lock where both are. Held over kernel sends of what was taken back: whoever sends next comes after it. */
 	struct lock out_lock;

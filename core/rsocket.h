@@ -49,10 +49,12 @@ static inline void rsocket_map_search_begins(void)
 	fetch_add(&rsocket_map_searches, 1);
 }
 
+/* O of a new rsocket are the settings'. */
+void rsocket_options_default(struct rsocket_options *o);
+/* Its rsocket is going. */
+void rsocket_options_fini(struct rsocket_options *o);
 /* C was made by an r-call: its options are the settings', or those of the listener FROM. */
 void rsocket_options_init(struct conn *c, const struct conn *from);
-/* C is going. */
-void rsocket_options_fini(struct conn *c);
 
 /* Whether C has been connected, or asked to. */
 static inline bool rsocket_opened(const struct conn *c)

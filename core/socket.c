@@ -520,7 +520,7 @@ static void conn_recycle(struct conn *c)
 
 	/* A thread that was on its way began another one. */
 	far_end(c);
-	rsocket_options_fini(c);
+	rsocket_options_fini(&c->rsocket);
 	iomap_fini(c);
 	errqueue_fini(c);
 	if (c->attached) {

@@ -181,6 +181,7 @@ CASE(options_of_datagrams)
 {
 	struct sockaddr_storage address;
 	int fd = bound(AF_INET, &address), value = 0;
+	char path[72] = "a path", back[144];
 	socklen_t size = sizeof(value);
 
 	MUST(rgetsockopt(fd, SOL_SOCKET, SO_TYPE, &value, &size));
@@ -189,7 +190,18 @@ CASE(options_of_datagrams)
 	CHECK_EQ(kit_get_option(fd, SOL_SOCKET, SO_BROADCAST), 1);
 	kit_set_option(fd, IPPROTO_IP, IP_TOS, 0x10);
 	CHECK_EQ(kit_get_option(fd, IPPROTO_IP, IP_TOS), 0x10);
-	CHECK_FAILS(rsetsockopt(fd, SOL_RDMA, RDMA_INLINE, &value, sizeof(value)), ENOTSUP);
+	CHECK_EQ(kit_get_option(fd, SOL_RDMA, RDMA_SQSIZE), 384);
+	kit_set_option(fd, SOL_RDMA, RDMA_SQSIZE, 1 << 20);
+	CHECK_EQ(kit_get_option(fd, SOL_RDMA, RDMA_SQSIZE), 0xfffe);
+	kit_set_option(fd, SOL_RDMA, RDMA_INLINE, 0);
+	CHECK_EQ(kit_get_option(fd, SOL_RDMA, RDMA_INLINE), 0);
+	CHECK_FAILS(rsetsockopt(fd, SOL_RDMA, 99, &value, sizeof(value)), ENOTSUP);
+	CHECK_FAILS(rgetsockopt(fd, SOL_RDMA, RDMA_SQSIZE, NULL, &size), EFAULT);
+	MUST(rsetsockopt(fd, SOL_RDMA, RDMA_ROUTE, path, sizeof(path)));
+	size = sizeof(back);
+	MUST(rgetsockopt(fd, SOL_RDMA, RDMA_ROUTE, back, &size));
+	CHECK_EQ(size, sizeof(path));
+	CHECK(memcmp(back, path, sizeof(path)) == 0);
 	CHECK_FAILS(rlisten(fd, 1), EOPNOTSUPP);
 	MUST(rclose(fd));
 }
