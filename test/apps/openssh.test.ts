@@ -2,6 +2,7 @@
 import {createHash, randomBytes} from 'node:crypto';
 import {existsSync, mkdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {type Outcome, testApp} from './kit/app.js';
+import {promotingMixes} from './kit/mix.js';
 import {type Stage} from './kit/stage.js';
 
 // Its privilege separation insists on this directory.
@@ -11,7 +12,7 @@ const emptyRoot = '/run/sshd';
  * promoted: "-r" keeps it from re-executing, but then its system-call filters keep the connection on TCP. */
 for (const {name, flags, ...rest} of [
 	{name: 'openssh', flags: [], promoted: 0, handsOn: true},
-	{name: 'openssh, sshd not re-executing', flags: ['-r'], promoted: 0},
+	{name: 'openssh, sshd not re-executing', flags: ['-r'], promoted: 0, mixes: promotingMixes},
 ]) {
 	testApp({
 		name,

@@ -4,6 +4,7 @@ import {setTimeout} from 'node:timers/promises';
 import {findAccount} from './kit/account.js';
 import {type Outcome, testApp} from './kit/app.js';
 import {type Account} from './kit/child.js';
+import {mixes, promotingMixes} from './kit/mix.js';
 import {type Stage} from './kit/stage.js';
 
 const root = '/usr/lib/postgresql';
@@ -20,6 +21,7 @@ for (const [who, account] of clients) {
 	testApp({
 		name: `PostgreSQL, client run by ${who}`,
 		promoted: 4,
+		mixes: account ? mixes : promotingMixes,
 		async start(stage) {
 			const data = await stage.makeDirectory('data', owner);
 			const sockets = await stage.makeDirectory('sockets', owner);

@@ -1,7 +1,7 @@
 /** sockperf: ping-pong, load and bulk against a server that waits in each of its four ways. */
 import {writeFile} from 'node:fs/promises';
 import {type Outcome, testApp} from './kit/app.js';
-import {mixes} from './kit/mix.js';
+import {mixes, promotingMixes} from './kit/mix.js';
 import {type Stage} from './kit/stage.js';
 
 // Unpaced, sockperf fails when it gets through more than 600,000 rounds a second.
@@ -12,7 +12,7 @@ for (const handler of ['recvfrom', 'select', 'poll', 'epoll']) {
 		name: `sockperf, server waiting in ${handler}`,
 		promoted: 3,
 		// With one end preloaded nothing is promoted: two ways to wait are enough.
-		mixes: handler === 'recvfrom' || handler === 'epoll' ? mixes : mixes.filter(({preloaded}) => preloaded.length === 2),
+		mixes: handler === 'recvfrom' || handler === 'epoll' ? mixes : promotingMixes,
 		async start(stage) {
 			// A handler other than recvfrom is used for a list of sockets only.
 			await stage.serve(handler === 'recvfrom'

@@ -20,3 +20,6 @@ export const mixes: readonly Mix[] = [
 	{name: 'server only', preloaded: ['server'], settings: ''},
 	{name: 'client only', preloaded: ['client'], settings: ''},
 ];
+
+/** Those in which connections are promoted: enough for another variant of an application. */
+export const promotingMixes = mixes.filter(({preloaded}) => preloaded.length === 2);
