@@ -166,14 +166,18 @@ struct rendezvous *rendezvous_new(struct conn *c, enum reason *reason, bool *ret
 /* Whether the process at the other end of the unix socket FD may be our TCP peer. */
 static bool proven(struct rendezvous *r, int fd)
 {
+	struct diag_owner owner = {0};
 	struct ucred cred;
 
 	if (!message_who(fd, &cred))
 		return false;
 	r->peer = cred;
-	if (r->owner_known)
-		return cred.uid == r->owner.uid;
-	return cred.uid == (uint32_t)sys_call0(SYS_geteuid);
+	if (!r->owner_known)
+		return cred.uid == (uint32_t)sys_call0(SYS_geteuid);
+	/* While the other end was not accepted yet, it was the listener's user's; a worker may be another one. */
+	if (cred.uid != r->owner.uid && diag_peer(&r->tuple, &owner) == 0)
+		r->owner = owner;
+	return cred.uid == r->owner.uid;
 }
 
 static bool proven_cookie(const struct rendezvous *r, uint64_t cookie)

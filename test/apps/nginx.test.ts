@@ -5,7 +5,7 @@ import {startNginx} from './kit/nginx.js';
 
 testApp({
 	name: 'nginx',
-	promoted: 20,
+	promoted: 30,
 	async start(stage) {
 		await startNginx(stage, stage.port);
 	},

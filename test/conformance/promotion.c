@@ -462,3 +462,44 @@ CASE(many_connections_in_one_thread, tiny)
 		pair_close(&pairs[i]);
 	}
 }
+
+/* ---- a server whose workers are not the listener's user ---- */
+
+enum { EARLY = 20 };
+
+static int may_accept[2];
+
+static void accept_as_nobody(void *argument)
+{
+	char bytes[EARLY];
+	int fd;
+
+	MUST(setresuid(65534, 65534, 65534));
+	MUST(read(may_accept[0], bytes, 1));
+	fd = (int)MUST(accept(*(int *)argument, NULL, NULL));
+	kit_get(fd, bytes, sizeof(bytes));
+	kit_promote_passive(fd);
+	MUST(close(fd));
+}
+
+/* The other end begins to look before it is accepted. */
+CASE(accepted_late_by_another_user, tiny)
+{
+	struct sockaddr_storage address;
+	int listener, fd;
+	pid_t child;
+
+	if (geteuid() != 0)
+		kit_skip("only root may become another user");
+	listener = kit_listen(AF_INET, &address);
+	MUST(pipe(may_accept));
+	child = kit_fork(accept_as_nobody, &listener);
+	fd = kit_connect(&address);
+	for (int i = 0; i < EARLY; i++)
+		PUT(fd, "x");
+	MUST(write(may_accept[1], "", 1));
+	kit_promote_active(fd);
+	MUST(close(fd));
+	CHECK_EXITS(child, 0);
+	MUST(close(listener));
+}
