@@ -512,19 +512,25 @@ size_t stream_readable(struct conn *c)
 {
 	enum stage stage;
 	uint64_t flags, word;
+	bool awaited;
 	int waiting = 0;
 	ssize_t n;
 
 	if (stretch_awaited(c))
 		stream_settle(c);
+	awaited = stretch_awaited(c);
 	stage = conn_recv_stage(c);
 	if (stage != STAGE_RING) {
 		kernel_ioctl(conn_fd(c), SIOCINQ, &waiting);
 		if (stage != STAGE_MOVING)
 			return (size_t)waiting;
 		word = load_acquire(conn_recv_word(c));
-		if (stretch_awaited(c))
-			return before_switch(c, (size_t)waiting);
+		if (awaited) {
+			size_t before = before_switch(c, (size_t)waiting);
+
+			/* It may have been found meanwhile, and what TCP held is in the ring now. */
+			return stretch_awaited(c) ? before : stream_readable(c);
+		}
 		if (WORD_STATE(word) != WIRE_COMMITTED ||
 		    load_acquire(&c->shared->recv_kernel) + (uint64_t)waiting < WORD_POSITION(word))
 			return (size_t)waiting;
@@ -563,21 +569,27 @@ static ssize_t peek(struct conn *c, struct iov_walk to, int flags)
 	const struct iov_walk all = to;
 	size_t start = to.left;
 	enum stage stage;
+	bool awaited = false;
 	ssize_t n = -EAGAIN;
 
 	stream_settle(c);
 	stage = conn_recv_stage(c);
 	if (stage != STAGE_RING) {
-		if (stage == STAGE_MOVING)
+		if (stage == STAGE_MOVING) {
 			shared_lock_take(&c->shared->recv_lock);
+			awaited = stretch_awaited(c);
+		}
 		n = kernel_pull(c, &to, to.left, (flags & MSG_TRUNC) | MSG_PEEK);
 		if (n > 0 && stage == STAGE_MOVING)
 			n = (ssize_t)before_switch(c, (size_t)n);
 		/* What lies there is not the program's, or not yet. */
-		if (n == 0 && stage == STAGE_MOVING && stretch_awaited(c))
+		if (n == 0 && awaited)
 			n = -EAGAIN;
 		if (stage == STAGE_MOVING)
 			shared_lock_drop(&c->shared->recv_lock);
+		/* Once it is found, what was peeked at in TCP is in the ring: not to be seen twice. */
+		if (awaited)
+			return stretch_awaited(c) ? n : peek(c, all, flags);
 		if (n > 0)
 			iov_walk_skip(&to, (size_t)n);
 		if (stage != STAGE_MOVING || (n < 0 && n != -EAGAIN))
