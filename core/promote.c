@@ -247,7 +247,7 @@ static void put_off(struct conn *c)
 	store_relaxed(&c->next_calls, calls + ((c->search_calls ? c->search_calls : 1) << rarer));
 	rarer = c->tries < RARER_BYTES ? c->tries : RARER_BYTES;
 	store_relaxed(&c->next_bytes, bytes + ((uint64_t)settings()->promote_after_bytes << rarer));
-	c->tries++;
+	store_relaxed(&c->tries, c->tries + 1);
 }
 
 static void search_end(struct conn *c)
@@ -398,7 +398,7 @@ void promote_look(struct conn *c)
 	} else if (!promote_over(c)) {
 		attempt(c);
 		/* It does not count: whoever waits looks often. */
-		c->tries = tries;
+		store_relaxed(&c->tries, tries);
 		store_relaxed(&c->next_calls, calls);
 		store_relaxed(&c->next_bytes, bytes);
 	}

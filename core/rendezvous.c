@@ -115,9 +115,9 @@ struct rendezvous *rendezvous_new(struct conn *c, enum reason *reason, bool *ret
 		*reason = error == -ENOTCONN ? REASON_NEW : REASON_SOCKET_FEATURE;
 		return NULL;
 	}
-	c->stats->family = t.family;
-	c->stats->local_port = t.local_port;
-	c->stats->peer_port = t.peer_port;
+	store_relaxed(&c->stats->family, t.family);
+	store_relaxed(&c->stats->local_port, t.local_port);
+	store_relaxed(&c->stats->peer_port, t.peer_port);
 	memcpy(c->stats->local_addr, t.local, 16);
 	memcpy(c->stats->peer_addr, t.peer, 16);
 	if (!load_relaxed(&c->never) && (settings()->transport == TRANSPORT_SETTING_TCP || !allowed(c, &t))) {

@@ -450,13 +450,13 @@ CASE(passed_to_itself, tiny, tcp)
 
 /* ---- beside threads that close ---- */
 
-static volatile bool enough;
+static bool enough;
 
 static void *opens_and_closes(void *unused)
 {
 	char bytes[1000] = "";
 
-	while (!enough) {
+	while (!__atomic_load_n(&enough, __ATOMIC_RELAXED)) {
 		struct pair pair = pair_new(AF_INET);
 
 		for (int i = 0; i < 8; i++) {
@@ -486,7 +486,7 @@ CASE(spawn_while_others_close)
 		PTHREAD(posix_spawn(&pid, "/bin/true", NULL, NULL, (char *[]){"true", NULL}, kit_program_envp(true)));
 		CHECK_EXITS(pid, 0);
 	}
-	enough = true;
+	__atomic_store_n(&enough, true, __ATOMIC_RELAXED);
 	for (int i = 0; i < 2; i++)
 		thread_join(&threads[i]);
 }

@@ -162,7 +162,7 @@ CASE(longjmp_at_random_moments, tiny)
 /* ---- out of a call on what another thread closes ---- */
 
 static sigjmp_buf out_of_the_thread;
-static volatile bool is_out, may_end;
+static bool is_out, may_end;
 
 static void jump_out_of_the_thread(int signal __attribute__((unused)))
 {
@@ -175,8 +175,8 @@ static void *jumps_out_and_stays(void *argument)
 
 	if (sigsetjmp(out_of_the_thread, 1) == 0)
 		recv(*(int *)argument, &byte, 1, 0);
-	is_out = true;
-	while (!may_end)
+	__atomic_store_n(&is_out, true, __ATOMIC_RELEASE);
+	while (!__atomic_load_n(&may_end, __ATOMIC_ACQUIRE))
 		kit_sleep_ms(1);
 	return NULL;
 }
@@ -190,12 +190,12 @@ CASE(closed_after_another_thread_jumped_out, tiny, tcp)
 	thread_start(&thread, jumps_out_and_stays, &pair.b);
 	thread_await_asleep(&thread);
 	pthread_kill(thread.id, SIGUSR1);
-	while (!is_out)
+	while (!__atomic_load_n(&is_out, __ATOMIC_ACQUIRE))
 		kit_sleep_ms(1);
 	MUST(close(pair.b));
 	kit_await(pair.a, POLLIN);
 	CHECK_EOF(pair.a);
-	may_end = true;
+	__atomic_store_n(&may_end, true, __ATOMIC_RELEASE);
 	thread_join(&thread);
 	MUST(close(pair.a));
 }
