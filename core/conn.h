@@ -145,7 +145,6 @@ struct conn {
 	uint32_t far; /* FAR_*: the search for a peer on another host (far.h); relaxed */
 	/* 1: the program's kernel writes wait for a stretch of ours (stretch.h). As send_gate, but for long: they sleep */
 	uint32_t far_gate;
-	uint32_t unused;
 	struct stretch *stretch; /* NULL: none was announced. Set once, with release, before the stage says MOVING */
 
 	struct reg *regs; /* epoll registrations, under the readiness lock */

@@ -733,6 +733,16 @@ void far_return(struct conn *c)
 		stretch_finish(c);
 }
 
+/* Whether the step that F is at goes on by what comes on side K. What it does not listen to must not wake the thread again and again. */
+static bool hears(const struct far *f, int k)
+{
+	if (!f->connects)
+		return k != f->first || f->step != PROVEN;
+	if (f->step == SECOND || f->step == JOINING)
+		return k == 1;
+	return k == 0 && f->step != HOLDING && f->step != WRITING;
+}
+
 bool far_any(void)
 {
 	return load_relaxed(&count);
@@ -752,7 +762,7 @@ unsigned far_collect(struct pollfd *polled, uint64_t *wait_ns)
 		if (f->listener >= 0)
 			polled[entries++] = (struct pollfd){.fd = f->listener, .events = POLLIN};
 		for (int k = 0; k < FAR_SIDES; k++)
-			if (f->side[k].fd >= 0 && !(k == f->first && f->step == PROVEN))
+			if (f->side[k].fd >= 0 && hears(f, k))
 				polled[entries++] = (struct pollfd){.fd = f->side[k].fd,
 								    .events = f->side[k].connecting ? POLLOUT : POLLIN};
 		wake = wake > now ? wake - now : 0;

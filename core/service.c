@@ -1,7 +1,7 @@
-/* The thread that answers questions about maps, and looks for peers on other hosts (far.h). DESIGN NOTES. It sleeps in one poll of all sockets
- * on which a peer may ask. A question is one message, answered by one, and each is handled without blocking, under a lock that is held for one question: a peer that takes no
- * answer is asked for room and asks nothing more meanwhile. Nothing is allocated on a peer's word; who breaks a rule is no longer
- * listened to. Under a system-call filter it goes on: it makes no call but those of a stream that stays on TCP. Between hosts questions and
+/* The thread that answers questions about maps, and looks for peers on other hosts (far.h). DESIGN NOTES. It sleeps in one poll of all
+ * sockets on which a peer may ask. A question is one message, answered by one, and each is handled without blocking, under a lock that is
+ * held for one question: a peer that takes no answer is asked for room and asks nothing more meanwhile. Nothing is allocated on a peer's word;
+ * who breaks a rule is no longer listened to. Under a system-call filter it goes on: it makes no call but those of a stream that stays on TCP. Between hosts questions and
  * answers come in pieces: a write's bytes go into the map as they come, each piece as long as the map is there, and a read's are copied out of
  * it first, by the kernel, since a program may have taken its memory away. */
 #include "service.h"

@@ -33,8 +33,9 @@ enum wire_state { WIRE_OFF, WIRE_CONSENT, WIRE_COMMITTED, WIRE_REFUSED };
 struct wire_side {
 	/* Position up to which this side produced. Written by this side with a CAS from its last value (full barrier, publishes
 	 * the bytes before it; pairs with the consumer's acquire load), so that either flag makes a later publish fail (but for bytes that
-	 * the producer can leave nowhere else, behind CLOSED, which it takes back at once): FIN or-ed in by this side, CLOSED by either. Closed by the consumer, it asks for what it has not read by TCP; only the first
-	 * to set a flag may go by that. Dead producer: bytes after tail were never sent. */
+	 * the producer can leave nowhere else, behind CLOSED, which it takes back at once): FIN or-ed in by this side, CLOSED by either.
+	 * Closed by the consumer, it asks for what it has not read by TCP; only the first to set a flag may go by that. Dead producer: bytes
+	 * after tail were never sent. */
 	alignas(WIRE_LINE) uint64_t tail;
 
 	/* Position up to which this side consumed the other's ring. Moved by CAS (full barrier) after the bytes were copied out;

@@ -5,6 +5,7 @@ import {type FileChange} from '../../../../cli/control/config/compare-directorie
 import {watchConfiguration} from '../../../../cli/control/config/watch-configuration.js';
 import {loadNative} from '../../../../cli/native.js';
 import {makeRoot} from '../../helpers/make-root.js';
+import {takeSteps} from '../../helpers/take-steps.js';
 
 const native = loadNative();
 
@@ -13,28 +14,17 @@ async function follow(directory: string, steps: ReadonlyArray<readonly [change: 
 	const controller = new AbortController();
 	const starts: unknown[] = [];
 	const changes: FileChange[] = [];
-	let step = 0;
-	const go = (): void => {
-		const next = steps[step];
-		if (next) {
-			next[0]();
-		} else {
-			controller.abort();
-		}
-	};
+	const {begin, tell} = takeSteps(steps, controller);
 
 	await watchConfiguration(directory, {
 		native, signal: controller.signal,
 		onStart({exists, values, faults}) {
 			starts.push({exists, values: Object.fromEntries(values), faults: faults.length});
-			go();
+			begin();
 		},
 		onChange(change) {
 			changes.push(change);
-			if (steps[step]?.[1](change)) {
-				step++;
-				go();
-			}
+			tell(change);
 		},
 	});
 	return {starts, changes};

@@ -3,32 +3,22 @@ import path from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {watchDirectory} from '../../../../cli/control/config/watch-directory.js';
 import {makeTemporaryDirectory} from '../../helpers/temporary-directory.js';
+import {takeSteps} from '../../helpers/take-steps.js';
 
 /** Watches until `steps` are through: each makes a change and says whether what is told fits it; the next follows. Returns how many were told. */
 async function watchSteps(directory: string, steps: ReadonlyArray<readonly [change: () => void, isThere: () => boolean]>): Promise<number> {
 	const controller = new AbortController();
-	let step = 0;
-	const go = (): void => {
-		const next = steps[step];
-		if (next) {
-			next[0]();
-		} else {
-			controller.abort();
-		}
-	};
+	const {begin, tell, taken} = takeSteps(steps, controller);
 
 	await watchDirectory(directory, {
 		signal: controller.signal,
-		onReady: go,
+		onReady: begin,
+		// Hints may come early, or twice.
 		onChange() {
-			// Hints may come early, or twice.
-			if (steps[step]?.[1]()) {
-				step++;
-				go();
-			}
+			tell();
 		},
 	});
-	return step;
+	return taken();
 }
 
 type Files = {readonly write: (name: string, text: string) => void; readonly remove: (name: string) => void};
