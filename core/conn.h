@@ -129,6 +129,7 @@ struct conn {
 	uint32_t slot;
 	uint64_t look_again; /* clock_ticks after which a non-blocking miss asks TCP again */
 	uint64_t stuck_head; /* the peer's head when the sender last asked TCP about it */
+	uint64_t heard;      /* our own head when the sender last found it moved */
 	uint32_t
 		trickle; /* waits in a row for small messages that came at once, none sent in between (poll.c); by readers, relaxed */
 

@@ -329,6 +329,7 @@ static int wait_for(struct conn *c, int fd, short events, size_t lowat, uint64_t
 		uint64_t handlers = thread_self.handlers, interruptions = thread_self.interruptions;
 		uint32_t generation = c->generation;
 
+		ring_prefetch(&c->send_ring);
 		let_gather(c, events, start);
 		for (;;) {
 			int error;

@@ -3,6 +3,7 @@
 #ifndef RS_RING_H
 #define RS_RING_H
 
+#include "barrier.h"
 #include "wire.h"
 
 #include <stdbool.h>
@@ -49,6 +50,14 @@ int ring_publish(struct ring *r, size_t size);
 /* The same after that said -ESTALE, for bytes that could not be kept anywhere else: what the consumer has closed the tail behind is taken
  * back at once, and these with it. */
 int ring_publish_closed(struct ring *r, size_t size);
+
+/* Producer, while it waits for an answer: fetches the memory that its next bytes will go to, which the consumer read last. */
+static inline void ring_prefetch(const struct ring *r)
+{
+	uint64_t offset = load_relaxed(&r->out->tail) - load_relaxed(&r->out->base);
+
+	__builtin_prefetch(r->data + (offset & (r->capacity - 1)), 1);
+}
 
 /* Consumer; any number at a time, without a lock: bytes are copied first, then claimed by moving head; a lost race copies again.
  * TO NULL (pull) or COPY false (peek): no bytes are copied. Returns bytes, or -EAGAIN empty, -EPIPE empty and FIN, -ESTALE empty and back on TCP, -EPROTO. */

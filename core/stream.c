@@ -794,8 +794,14 @@ static ssize_t send_check(struct conn *c)
 	int revents;
 
 	if (__builtin_expect(!load_relaxed(&conn_peer(c)->closed) && !load_relaxed(&c->shared->tcp_event), 1)) {
-		uint64_t head = load_relaxed(&conn_peer(c)->head);
+		uint64_t heard = load_relaxed(&conn_own(c)->head), head;
 
+		/* It has sent us something since: then its own cache lines need not be asked. */
+		if (heard != load_relaxed(&c->heard)) {
+			store_relaxed(&c->heard, heard);
+			return 0;
+		}
+		head = load_relaxed(&conn_peer(c)->head);
 		/* The consumer stands still: a look now and then tells a slow one from a dead one. */
 		if (head != load_relaxed(&c->stuck_head)) {
 			store_relaxed(&c->stuck_head, head);
@@ -875,12 +881,21 @@ static bool ask_for_room(struct conn *c)
 	return conn_send_stage(c) != STAGE_RING;
 }
 
+#define ADDRESS_LEAST 65536u /* no program has memory below (vm.mmap_min_addr) */
+
+/* DIFFERS: the kernel also refuses an address that lies above, in memory that the program does not have. */
+static bool harmless_name(const struct msghdr *msg)
+{
+	return !msg->msg_name ||
+	       ((uintptr_t)msg->msg_name >= ADDRESS_LEAST && msg->msg_namelen <= sizeof(struct sockaddr_storage));
+}
+
 int stream_send_company(int fd, const struct msghdr *msg)
 {
 	struct msghdr company = {0};
 	ssize_t n;
 
-	if (!msg || (!msg->msg_controllen && !msg->msg_name))
+	if (!msg || (!msg->msg_controllen && harmless_name(msg)))
 		return 0;
 	company.msg_name = msg->msg_name;
 	company.msg_namelen = msg->msg_namelen;

@@ -30,6 +30,26 @@ CASE(bad_pointer)
 	pair_close(&pair);
 }
 
+/* The address of a stream's send means nothing, but the kernel copies it before it says so. */
+CASE(address_in_no_memory)
+{
+	struct pair pair = PAIR;
+	void *gone = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ssize_t n;
+
+	CHECK(gone != MAP_FAILED);
+	MUST(munmap(gone, 4096));
+	n = sendto(pair.a, "x", 1, 0, gone, sizeof(struct sockaddr_in));
+	if (kit_expect() == EXPECT_SHM) {
+		CHECK_EQ(n, 1);
+		CHECK_GETS(pair.b, "x");
+	} else {
+		CHECK_EQ(n, -1);
+		CHECK_EQ(errno, EFAULT);
+	}
+	pair_close(&pair);
+}
+
 /* What is in the ring is delivered as far as SIOCOUTQ can tell. */
 CASE(siocoutq_of_unread_bytes)
 {
