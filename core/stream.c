@@ -1002,6 +1002,14 @@ static ssize_t push_from(struct conn *c, int in_fd, off_t *offset, size_t size, 
 	return n;
 }
 
+/* What is wrong with reading IN_FD at OFFSET, if there is one, comes before what is wrong with the connection. 0 or -errno. */
+static ssize_t source_error(int in_fd, const off_t *offset)
+{
+	char nothing;
+
+	return offset ? sys_pread(in_fd, &nothing, 0, *offset) : 0;
+}
+
 /* The kernel's own sendfile or splice, for a direction that is back on TCP. C is held again afterwards. */
 static ssize_t kernel_send_from(const struct passage *p, int fd, int in_fd, off_t *offset, size_t size, bool file,
 				bool nonblock)
@@ -1078,7 +1086,7 @@ ssize_t stream_send_from(const struct passage *p, int fd, int in_fd, off_t *offs
 		} else if (n == -EAGAIN) {
 			if (room)
 				continue;
-			if (nonblock)
+			if (nonblock || (!copied && source_error(in_fd, offset) < 0))
 				break;
 			n = wait_room(c, fd, &deadline, &deadline_known, copied > 0);
 			if (n < 0)
@@ -1087,8 +1095,13 @@ ssize_t stream_send_from(const struct passage *p, int fd, int in_fd, off_t *offs
 			break;
 		}
 	}
-	if (copied && n != -EBADF)
+	if (copied && n != -EBADF) {
 		n = (ssize_t)copied;
+	} else if (n < 0 && !by_kernel) {
+		ssize_t error = source_error(in_fd, offset);
+
+		n = error < 0 ? error : n;
+	}
 	count_send(c->stats, n);
 	conn_put(c);
 	/* The kernel has done it. */

@@ -422,13 +422,15 @@ EXPORT ssize_t __recvfrom_chk(int fd, void *buf, size_t size, size_t room, int f
 					: recvfrom(fd, buf, size, flags, addr, addrlen);
 }
 
-/* Whether sendfile can read IN: what can be wound; a socket or a terminal the kernel refuses, and moves no byte. */
-static bool sendable(int in, const off_t *offset)
+/* Whether sendfile can read IN: what can be wound; a socket or a terminal the kernel refuses, and moves no byte. Where there is an
+ * OFFSET the read itself says so, and takes nothing. */
+static bool sendable(int in, const off_t *offset, size_t size)
 {
 	struct stat st;
 
-	return fstat(in, &st) == 0 && !S_ISDIR(st.st_mode) && sys_call3(SYS_lseek, in, 0, SEEK_CUR) >= 0 &&
-	       (!offset || *offset >= 0);
+	if (offset && size)
+		return *offset >= 0;
+	return fstat(in, &st) == 0 && !S_ISDIR(st.st_mode) && sys_call3(SYS_lseek, in, 0, SEEK_CUR) >= 0;
 }
 
 static bool is_pipe(int fd, int end)
@@ -468,7 +470,7 @@ EXPORT ssize_t sendfile(int out, int in, off_t *offset, size_t size)
 	if (ours(in) && !offset && is_pipe(out, O_WRONLY))
 		TO_PIPE(in, out, size, false, real.sendfile(out, in, offset, size));
 	/* What may be sent at all the kernel decides: an empty request has the same answer. */
-	if (!ours(out) || !sendable(in, offset))
+	if (!ours(out) || !sendable(in, offset, size))
 		return real.sendfile(out, in, offset, size);
 	cancellation_point();
 	switch (stream_send_begin(out, 0, &p)) {
@@ -481,7 +483,8 @@ EXPORT ssize_t sendfile(int out, int in, off_t *offset, size_t size)
 		stream_send_end(&p, out, n, 0);
 		return n;
 	default:
-		RETURN(stream_send_from(&p, out, in, offset, size, true, false));
+		n = stream_send_from(&p, out, in, offset, size, true, false);
+		RETURN(n == -EISDIR ? -EINVAL : n);
 	}
 }
 

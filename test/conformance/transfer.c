@@ -116,6 +116,43 @@ CASE(sendfile_errors, tiny)
 	pair_close(&pair);
 }
 
+/* The source is looked at before the connection, whatever state that is in. */
+static void sources_refused(int fd)
+{
+	off_t offset = 0, before_it = -1;
+	int ends[2], writing = (int)MUST(open("/proc/self/comm", O_WRONLY)), directory = (int)MUST(open("/", O_RDONLY)),
+		     file = file_new(10);
+
+	MUST(pipe(ends));
+	CHECK_EQ(write(ends[1], "x", 1), 1);
+	CHECK_FAILS(sendfile(fd, 9999, &offset, 10), EBADF);
+	CHECK_FAILS(sendfile(fd, writing, &offset, 10), EBADF);
+	CHECK_FAILS(sendfile(fd, ends[0], &offset, 10), ESPIPE);
+	CHECK_FAILS(sendfile(fd, fd, &offset, 10), ESPIPE);
+	CHECK_FAILS(sendfile(fd, directory, &offset, 10), EINVAL);
+	CHECK_FAILS(sendfile(fd, file, &before_it, 10), EINVAL);
+	CHECK_EQ(offset, 0);
+	MUST(close(file));
+	MUST(close(directory));
+	MUST(close(writing));
+	MUST(close(ends[0]));
+	MUST(close(ends[1]));
+}
+
+CASE(sendfile_of_what_cannot_be_read_at_an_offset, tiny, tcp)
+{
+	struct pair pair = PAIR;
+
+	sources_refused(pair.a);
+	kit_fill(pair.a, kit_seed(), 0);
+	sources_refused(pair.a);
+	kit_set_nonblocking(pair.a, true);
+	sources_refused(pair.a);
+	MUST(shutdown(pair.a, SHUT_WR));
+	sources_refused(pair.a);
+	pair_close(&pair);
+}
+
 CASE(sendfile_between_sends_keeps_the_order, tiny, tcp)
 {
 	struct pair pair = PAIR;
