@@ -350,8 +350,9 @@ static bool spin_for_news(struct epset *set)
 	return false;
 }
 
-/* One look at everything, without sleeping. Lock held. */
-static int look(struct epset *set, int epfd, struct epoll_event *events, int max)
+/* One look at everything, without sleeping; SLEEPS: the kernel will be asked by the sleep that follows, unless something is ready. Lock
+ * held. */
+static int look(struct epset *set, int epfd, struct epoll_event *events, int max, bool sleeps)
 {
 	int n, k, share;
 
@@ -360,6 +361,8 @@ static int look(struct epset *set, int epfd, struct epoll_event *events, int max
 		if (set->nested[i])
 			refresh(set->nested[i]);
 	drain_links(set);
+	if (sleeps && !set->queued)
+		return 0;
 	/* The kernel first: its news of a connection's end changes what is said of the connection. Half the places at most are
 	 * its own while connections wait for theirs; of a single place they take turns. */
 	share = set->queued ? max / 2 + (max == 1 && set->round % 2) : max;
@@ -409,7 +412,7 @@ int epoll_wait_any(struct epset *set, int epfd, struct epoll_event *events, int 
 	set->users++;
 	for (;;) {
 		int64_t left_ns = timeout_ns;
-		bool announced = false;
+		bool announced = false, spins;
 		uint32_t pages = 0;
 
 		if (load_relaxed(&resends)) {
@@ -424,8 +427,9 @@ int epoll_wait_any(struct epset *set, int epfd, struct epoll_event *events, int 
 				if (set->table[i] && set->table[i]->tagged)
 					epset_listen(set, set->table[i]->conn);
 		n = 0;
+		spins = timeout_ns && set->special && !spun && !mask && spin_worth();
 		if (set->special || has_nested(set) || placing) {
-			n = look(set, epfd, events, max);
+			n = look(set, epfd, events, max, timeout_ns && !spins && !placing && !placement_any());
 			if (n || timeout_ns == 0)
 				break;
 			if (thread_self.handlers != handlers) {
@@ -445,7 +449,7 @@ int epoll_wait_any(struct epset *set, int epfd, struct epoll_event *events, int 
 				break;
 			continue;
 		}
-		if (set->special && !spun && !mask && spin_worth()) {
+		if (spins) {
 			bool news;
 
 			spun = true;

@@ -486,7 +486,7 @@ static bool spin_for_many(const struct pollfd *fds, nfds_t count, const sigset_t
 {
 	uint64_t end, handlers = thread_self.handlers;
 
-	/* With a signal mask of its own only the kernel can wait. Ordinary descriptors are asked every turn. */
+	/* With a signal mask of its own only the kernel can wait. */
 	if (mask || !spin_worth())
 		return false;
 	for (end = spin_end(); clock_ticks() < end;) {
@@ -547,22 +547,25 @@ static int poll_loop(struct pollfd *fds, const struct poll_work *work, nfds_t co
 		uint32_t pages = 0;
 		bool bells, rung, placing = placement_work();
 		nfds_t others;
-		int n, error;
+		int n, error, ready = poll_look(fds, kernel, count, false, &others);
 
-		if (!poll_look(fds, kernel, count, false, &others) && timeout_ns && !placing) {
+		if (!ready && timeout_ns && !placing) {
 			if (!spun && spin_for_many(fds, count, mask))
-				poll_look(fds, kernel, count, false, &others);
+				ready = poll_look(fds, kernel, count, false, &others);
 			if (thread_self.handlers != handlers)
 				return -EINTR;
 		}
-		for (nfds_t i = 0; i < count; i++)
-			ours[i] = kernel[i].revents;
-		n = (int)sys_call5(SYS_ppoll, kernel, count, &zero, NULL, 8);
-		if (n < 0 && n != -EINTR)
-			return n;
-		n = poll_merge(fds, kernel, ours, count);
-		if (n || timeout_ns == 0)
-			return n;
+		/* Otherwise the sleep asks the kernel. */
+		if (ready || timeout_ns == 0 || placing) {
+			for (nfds_t i = 0; i < count; i++)
+				ours[i] = kernel[i].revents;
+			n = (int)sys_call5(SYS_ppoll, kernel, count, &zero, NULL, 8);
+			if (n < 0 && n != -EINTR)
+				return n;
+			n = poll_merge(fds, kernel, ours, count);
+			if (n || timeout_ns == 0)
+				return n;
+		}
 		if (placing) {
 			if (thread_self.handlers != handlers)
 				return -EINTR;

@@ -274,7 +274,8 @@ static void run_epoll_wait(struct driver *driver, const struct op *op, struct re
 
 		if (!driver->edge[op->set][i] || !record->aux[i])
 			continue;
-		if (record->aux[i] == *told && (*told & EPOLLHUP))
+		if ((record->aux[i] == *told && (*told & EPOLLHUP)) ||
+		    (driver->log->sides[i / SLOTS].lowat > 1 && (record->aux[i] & ~(1u << 31)) == EPOLLOUT))
 			record->again |= 1 << i;
 		*told = record->aux[i];
 	}

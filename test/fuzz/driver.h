@@ -19,7 +19,9 @@ struct record {
 	uint8_t sigpipe; /* SIGPIPEs that came */
 	uint8_t early;   /* EAGAIN long before the receive timeout */
 	uint8_t spoiled; /* memory behind the bytes received was written */
-	uint8_t again; /* epoll_wait: a bit a descriptor whose edge says the end that the one before said: need not come */
+	/* epoll_wait: a bit a descriptor whose edge need not come: it says the end that the one before said; or room alone, where what woke
+	 * the kernel may be below the low-water mark by now */
+	uint8_t again;
 	uint8_t moving; /* epoll_wait: a bit a descriptor that is watched on edges and was being promoted: not compared */
 };
 
