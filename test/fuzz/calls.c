@@ -161,7 +161,7 @@ static void run_recv(struct driver *driver, const struct op *op, int fd, struct 
 	struct side *side = &driver->log->sides[op->end];
 	uint64_t start = driver_now_us();
 	size_t written;
-	bool blocks = !side->nonblock && !(op->flags & MSG_DONTWAIT);
+	bool blocks = !side->nonblock && !(op->flags & (MSG_DONTWAIT | MSG_ERRQUEUE));
 
 	memset(buffer, FILLER, op->size + MARGIN);
 	record->ret = recv_by(op, fd, record);
