@@ -127,7 +127,7 @@ struct conn {
 		cookie; /* SO_COOKIE: whether a number in another table of descriptors (a vfork child's) is this socket */
 	struct link *link; /* NULL: nobody at the other end, only bytes that a former program left (inherit.c) */
 	uint32_t slot;
-	uint64_t look_again; /* clock_ticks after which a non-blocking miss asks TCP again */
+	uint64_t look_again; /* clock_ticks after which a non-blocking miss asks TCP */
 	uint64_t stuck_head; /* the peer's head when the sender last asked TCP about it */
 	uint64_t heard;      /* our own head when the sender last found it moved */
 	uint32_t

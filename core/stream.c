@@ -22,8 +22,9 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 
-#define LOOK_AGAIN_US 50 /* a non-blocking miss asks TCP about the peer's death at most this often */
-#define PIPE_CHUNK 4096  /* what a pipe that polls writable takes without blocking */
+#define LOOK_AGAIN_US \
+	100 /* so long after a look, or after bytes came, no non-blocking miss asks TCP about the peer's death */
+#define PIPE_CHUNK 4096 /* what a pipe that polls writable takes without blocking */
 
 /* --- routes --- */
 
@@ -495,6 +496,11 @@ static ssize_t pull_end(struct conn *c, struct iov_walk *to, int flags, bool sta
 	return -EAGAIN;
 }
 
+static void look_later(struct conn *c, uint64_t now)
+{
+	store_relaxed(&c->look_again, now + LOOK_AGAIN_US * clock_ticks_us);
+}
+
 static bool due_to_look(struct conn *c)
 {
 	uint64_t now;
@@ -504,7 +510,7 @@ static bool due_to_look(struct conn *c)
 	now = clock_ticks();
 	if (now < load_relaxed(&c->look_again))
 		return false;
-	store_relaxed(&c->look_again, now + LOOK_AGAIN_US * clock_ticks_us);
+	look_later(c, now);
 	return true;
 }
 
@@ -778,6 +784,8 @@ ssize_t stream_recv(const struct passage *p, int fd, const struct iovec *iov, in
 			n = recv_peek(c, fd, to, flags, target ? target : 1, nonblock);
 		} else {
 			n = recv_take(c, fd, &to, flags, target ? target : 1, nonblock);
+			if (n > 0 && nonblock)
+				look_later(c, clock_ticks());
 			count_recv(c->stats, n);
 		}
 	}
