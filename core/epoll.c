@@ -105,13 +105,16 @@ bool reg_taken_over(struct reg *r)
 
 uint32_t reg_kernel_mask(const struct reg *r)
 {
-	uint32_t mask = EPOLLET | EPOLLRDHUP;
+	bool ring = conn_recv_stage(r->conn) == STAGE_RING;
+	/* Once the ring carries it, nothing may come there; what does must be heard. Also while the program does not listen, which many say
+	 * and take back with every request: the kernel need not be told. */
+	uint32_t mask = EPOLLET | EPOLLRDHUP | (ring ? (uint32_t)EPOLLIN : 0);
 
 	if (r->disabled || r->dormant)
 		return mask;
 	mask |= r->events & EPOLLPRI;
-	/* Once the ring carries it, nothing may come there; what does must be heard. */
-	mask |= conn_recv_stage(r->conn) != STAGE_RING ? r->events & (EPOLLIN | EPOLLRDNORM) : (uint32_t)EPOLLIN;
+	if (!ring)
+		mask |= r->events & (EPOLLIN | EPOLLRDNORM);
 	if (conn_send_stage(r->conn) != STAGE_RING)
 		mask |= r->events & (EPOLLOUT | EPOLLWRNORM);
 	if (conn_send_stage(r->conn) == STAGE_OWING)

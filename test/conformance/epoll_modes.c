@@ -1,6 +1,9 @@
 /* epoll, one descriptor in one set: level, edge, one-shot, exclusive, and what re-arms them. */
 #include "kit.h"
 
+#include <linux/seccomp.h>
+#include <sys/syscall.h>
+
 struct watched {
 	struct pair pair;
 	int set;
@@ -368,6 +371,30 @@ CASE(del_then_add_again, tiny, tcp)
 	MUST(epoll_ctl(watched.set, EPOLL_CTL_ADD, watched.pair.b, &event));
 	CHECK_EQ(events_of(&watched, SOON), EPOLLIN);
 	CHECK_EQ(events_of(&watched, NOT_AGAIN), 0);
+	unwatch(&watched);
+}
+
+/* Programs that watch for each request anew, and stop when it is answered, do not pay for it with system calls. */
+CASE(watching_anew_costs_no_system_call, ours)
+{
+	struct watched watched = watch(EPOLLIN);
+	struct epoll_event event;
+
+	PUT(watched.pair.a, "x");
+	CHECK_EQ(epoll_wait(watched.set, &event, 1, 1000), 1);
+	CHECK_GETS(watched.pair.b, "x");
+	kit_forbid(SYS_epoll_ctl, SECCOMP_RET_ERRNO | EPERM);
+	for (int i = 0; i < 3; i++) {
+		MUST(epoll_ctl(watched.set, EPOLL_CTL_DEL, watched.pair.b, NULL));
+		event.events = EPOLLOUT;
+		MUST(epoll_ctl(watched.set, EPOLL_CTL_ADD, watched.pair.b, &event));
+		CHECK_EQ(epoll_wait(watched.set, &event, 1, 1000), 1);
+		rearm(&watched, EPOLLIN | EPOLLONESHOT);
+		PUT(watched.pair.a, "x");
+		CHECK_EQ(epoll_wait(watched.set, &event, 1, 1000), 1);
+		CHECK_EQ(event.events, EPOLLIN);
+		CHECK_GETS(watched.pair.b, "x");
+	}
 	unwatch(&watched);
 }
 

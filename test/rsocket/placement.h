@@ -6,7 +6,6 @@
 #include "kit.h"
 
 #include <dirent.h>
-#include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <sys/mman.h>
@@ -25,17 +24,8 @@ static inline bool by_message(void)
 /* From now on process_vm_readv and process_vm_writev are EPERM here and in all children. */
 static void forbid_copies(void)
 {
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_vm_readv, 1, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_vm_writev, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = {sizeof(code) / sizeof(*code), code};
-
-	MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
-	MUST(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program));
+	kit_forbid(SYS_process_vm_readv, SECCOMP_RET_ERRNO | EPERM);
+	kit_forbid(SYS_process_vm_writev, SECCOMP_RET_ERRNO | EPERM);
 }
 
 __attribute__((constructor)) static void choose_way(void)

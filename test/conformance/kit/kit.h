@@ -78,6 +78,8 @@ intmax_t kit_must(const char *file, int line, const char *text, intmax_t result)
 void kit_check_fails(const char *file, int line, const char *text, intmax_t result, int error);
 _Noreturn void kit_skip(const char *why);
 void kit_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* From now on this process and its children get ACTION (SECCOMP_RET_*) for system call NUMBER; no preload is told of that. */
+void kit_forbid(long number, uint32_t action);
 
 #define FAIL(...) kit_fail(__FILE__, __LINE__, __VA_ARGS__)
 #define CHECK(condition) ((condition) ? (void)0 : kit_fail(__FILE__, __LINE__, "false: %s", #condition))
