@@ -1,6 +1,9 @@
 /* The stream: every byte arrives once, in order, whatever the sizes, the calls and who holds the ends. */
 #include "kit.h"
 
+#include <linux/seccomp.h>
+#include <sys/syscall.h>
+
 #define SEED_THERE (kit_seed())
 #define SEED_BACK (kit_seed() ^ 0x5555)
 
@@ -431,6 +434,56 @@ CASE(fill_and_drain_repeatedly, tiny)
 		CHECK(filled >= 1);
 		kit_recv_pattern(pair.b, filled, SEED_THERE, at);
 		at += filled;
+	}
+	pair_close(&pair);
+}
+
+static void forbid_transfers(void)
+{
+	static const long transfers[] = {SYS_sendto,  SYS_sendmsg,  SYS_sendmmsg, SYS_recvfrom,
+					 SYS_recvmsg, SYS_recvmmsg, SYS_ppoll};
+	static const long others[] = {SYS_ioctl, SYS_setsockopt, SYS_getsockopt}; /* a close asks, too */
+
+	for (size_t i = 0; i < sizeof(transfers) / sizeof(*transfers); i++)
+		kit_forbid(transfers[i], SECCOMP_RET_KILL_PROCESS);
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+		kit_forbid(others[i], SECCOMP_RET_ERRNO | EPERM);
+}
+
+/* Whichever call moves them. */
+CASE(moving_bytes_costs_no_system_call, ours)
+{
+	struct pair pair = PAIR;
+	struct sockaddr_storage address = {.ss_family = AF_INET};
+	socklen_t length = sizeof(address);
+	char byte = 'x';
+	struct iovec iov = {&byte, 1};
+	struct msghdr msg = {.msg_name = &address, .msg_namelen = sizeof(address), .msg_iov = &iov, .msg_iovlen = 1};
+	struct mmsghdr many = {.msg_hdr = msg};
+	int on = 1, waiting = 0;
+
+	forbid_transfers();
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQ(write(pair.a, &byte, 1), 1);
+		CHECK_EQ(read(pair.b, &byte, 1), 1);
+		CHECK_EQ(send(pair.a, &byte, 1, MSG_NOSIGNAL), 1);
+		CHECK_EQ(recv(pair.b, &byte, 1, MSG_DONTWAIT), 1);
+		CHECK_EQ(sendto(pair.a, &byte, 1, 0, (struct sockaddr *)&address, sizeof(address)), 1);
+		CHECK_EQ(recvfrom(pair.b, &byte, 1, 0, (struct sockaddr *)&address, &length), 1);
+		length = sizeof(address);
+		CHECK_EQ(sendmsg(pair.a, &msg, MSG_MORE), 1);
+		CHECK_EQ(recvmsg(pair.b, &msg, MSG_WAITALL), 1);
+		msg.msg_namelen = sizeof(address);
+		CHECK_EQ(writev(pair.a, &iov, 1), 1);
+		CHECK_EQ(readv(pair.b, &iov, 1), 1);
+		CHECK_EQ(sendmmsg(pair.a, &many, 1, 0), 1);
+		CHECK_EQ(ioctl(pair.b, FIONREAD, &waiting), 0);
+		CHECK_EQ(waiting, 1);
+		CHECK_EQ(recvmmsg(pair.b, &many, 1, 0, NULL), 1);
+		many.msg_hdr.msg_namelen = sizeof(address);
+		/* Around each answer of web servers. */
+		MUST(setsockopt(pair.a, IPPROTO_TCP, TCP_CORK, &on, sizeof(on)));
+		on = !on;
 	}
 	pair_close(&pair);
 }

@@ -1,8 +1,10 @@
 /* sendfile, splice, tee and vmsplice where they meet a connection. */
 #include "kit.h"
 
+#include <linux/seccomp.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
+#include <sys/syscall.h>
 
 /* A file of SIZE bytes of the pattern, positioned at its beginning. */
 static int file_new(size_t size)
@@ -150,6 +152,23 @@ CASE(sendfile_of_what_cannot_be_read_at_an_offset, tiny, tcp)
 	sources_refused(pair.a);
 	MUST(shutdown(pair.a, SHUT_WR));
 	sources_refused(pair.a);
+	pair_close(&pair);
+}
+
+/* As web servers send files. */
+CASE(sendfile_at_an_offset_costs_one_read, ours)
+{
+	struct pair pair = PAIR;
+	int file = file_new(100);
+	off_t offset = 0;
+
+	kit_forbid(SYS_lseek, SECCOMP_RET_ERRNO | EPERM);
+	kit_forbid(SYS_fstat, SECCOMP_RET_ERRNO | EPERM);
+	kit_forbid(SYS_newfstatat, SECCOMP_RET_ERRNO | EPERM);
+	kit_forbid(SYS_sendfile, SECCOMP_RET_ERRNO | EPERM);
+	CHECK_EQ(sendfile(pair.a, file, &offset, 100), 100);
+	CHECK_EQ(offset, 100);
+	kit_recv_pattern(pair.b, 100, kit_seed(), 0);
 	pair_close(&pair);
 }
 
