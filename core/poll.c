@@ -395,13 +395,20 @@ bool poll_special(const struct pollfd *fds, nfds_t count)
 	return false;
 }
 
+/* Whether what C's end of TCP has to say may wait: nothing but an end. */
+static bool only_rings(struct conn *c, short events)
+{
+	return conn_recv_stage(c) == STAGE_RING && conn_send_stage(c) == STAGE_RING && !(events & POLLPRI) &&
+	       !stream_due_to_look(c);
+}
+
 /* One round over the connections: fills REVENTS for those that are special, and KERNEL's entry for everything. Returns how many
- * are ready. ASLEEP: the thread's sleeper is announced: it is put into what the peers ring. *OTHERS: entries that only the kernel knows. */
-static int poll_look(const struct pollfd *fds, struct pollfd *kernel, nfds_t count, bool announce, nfds_t *others)
+ * are ready. ANNOUNCE: the thread's sleeper is announced: it is put into what the peers ring. *ASK: the kernel may know more. */
+static int poll_look(const struct pollfd *fds, struct pollfd *kernel, nfds_t count, bool announce, bool *ask)
 {
 	int ready = 0;
 
-	*others = 0;
+	*ask = false;
 	for (nfds_t i = 0; i < count; i++) {
 		struct conn *c;
 		struct epset *set;
@@ -412,7 +419,7 @@ static int poll_look(const struct pollfd *fds, struct pollfd *kernel, nfds_t cou
 		if (dgram_is(fds[i].fd)) {
 			kernel[i].revents = dgram_revents(fds[i].fd, fds[i].events);
 			ready += kernel[i].revents != 0;
-			++*others;
+			*ask = true;
 			continue;
 		}
 		set = fdtab_epset(fds[i].fd);
@@ -422,7 +429,7 @@ static int poll_look(const struct pollfd *fds, struct pollfd *kernel, nfds_t cou
 		if (!c || !conn_special(c)) {
 			if (c)
 				conn_put(c);
-			++*others;
+			*ask |= fds[i].fd >= 0;
 			continue;
 		}
 		if (announce && c->link)
@@ -432,9 +439,18 @@ static int poll_look(const struct pollfd *fds, struct pollfd *kernel, nfds_t cou
 		kernel[i].events = conn_kernel_events(c, fds[i].events);
 		if (kernel[i].revents)
 			ready++;
+		if (!*ask)
+			*ask = !only_rings(c, fds[i].events);
 		conn_put(c);
 	}
 	return ready;
+}
+
+/* What poll_look found is the answer. */
+static void poll_answer(struct pollfd *fds, const struct pollfd *kernel, nfds_t count)
+{
+	for (nfds_t i = 0; i < count; i++)
+		fds[i].revents = kernel[i].revents;
 }
 
 /* The kernel's answers for KERNEL are in: turns them into the caller's. */
@@ -545,15 +561,18 @@ static int poll_loop(struct pollfd *fds, const struct poll_work *work, nfds_t co
 	for (bool spun = false;; spun = true) {
 		struct timespec left, *timeout = NULL;
 		uint32_t pages = 0;
-		bool bells, rung, placing = placement_work();
-		nfds_t others;
-		int n, error, ready = poll_look(fds, kernel, count, false, &others);
+		bool bells, rung, ask, placing = placement_work();
+		int n, error, ready = poll_look(fds, kernel, count, false, &ask);
 
 		if (!ready && timeout_ns && !placing) {
 			if (!spun && spin_for_many(fds, count, mask))
-				ready = poll_look(fds, kernel, count, false, &others);
+				ready = poll_look(fds, kernel, count, false, &ask);
 			if (thread_self.handlers != handlers)
 				return -EINTR;
+		}
+		if ((ready || timeout_ns == 0) && !ask) {
+			poll_answer(fds, kernel, count);
+			return ready;
 		}
 		/* Otherwise the sleep asks the kernel. */
 		if (ready || timeout_ns == 0 || placing) {
@@ -581,7 +600,7 @@ static int poll_loop(struct pollfd *fds, const struct poll_work *work, nfds_t co
 		store_relaxed(&thread_self.polling, 1);
 		full_barrier();
 		naps_begin(fds, work->naps, count);
-		n = poll_look(fds, kernel, count, bells, &others);
+		n = poll_look(fds, kernel, count, bells, &ask);
 		/* A connection that was promoted just now brought a bell of another page, which is not announced. */
 		if (n || (bells && pages != thread_self.sleeper.pages)) {
 			store_relaxed(&thread_self.polling, 0);
@@ -628,9 +647,8 @@ static int poll_loop(struct pollfd *fds, const struct poll_work *work, nfds_t co
 		if (thread_self.handlers != handlers)
 			return -EINTR;
 		if (deadline && clock_monotonic() >= deadline) {
-			n = poll_look(fds, kernel, count, false, &others);
-			for (nfds_t i = 0; i < count; i++)
-				fds[i].revents = kernel[i].revents;
+			n = poll_look(fds, kernel, count, false, &ask);
+			poll_answer(fds, kernel, count);
 			return n;
 		}
 	}

@@ -501,7 +501,7 @@ static void look_later(struct conn *c, uint64_t now)
 	store_relaxed(&c->look_again, now + LOOK_AGAIN_US * clock_ticks_us);
 }
 
-static bool due_to_look(struct conn *c)
+bool stream_due_to_look(struct conn *c)
 {
 	uint64_t now;
 
@@ -726,7 +726,7 @@ static ssize_t recv_take(struct conn *c, int fd, struct iov_walk *to, int flags,
 			return (ssize_t)copied;
 		}
 		if (n == -EAGAIN && copied < target && conn_recv_stage(c) == STAGE_RING &&
-		    (nonblock ? due_to_look(c) : load_relaxed(&c->shared->tcp_event))) {
+		    (nonblock ? stream_due_to_look(c) : load_relaxed(&c->shared->tcp_event))) {
 			n = pull_end(c, to, flags, copied > 0);
 			if (n > 0) {
 				copied += (size_t)n;
@@ -815,7 +815,7 @@ static ssize_t send_check(struct conn *c)
 			store_relaxed(&c->stuck_head, head);
 			return 0;
 		}
-		if (!due_to_look(c))
+		if (!stream_due_to_look(c))
 			return 0;
 	}
 	revents = errqueue_poll_now(c, POLLRDHUP);

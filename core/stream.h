@@ -72,6 +72,9 @@ ssize_t stream_take(struct conn *c, void *buf, size_t size);
 /* SO_RCVLOWAT was set: what it makes readable is news, as for the kernel. */
 void stream_lowat_changed(struct conn *c);
 
+/* Whether TCP should be asked how the peer is, by a call that does not wait: not so soon after the last time, or after bytes came. */
+bool stream_due_to_look(struct conn *c);
+
 /* Bytes that a read could return now, TCP's and the ring's. */
 size_t stream_readable(struct conn *c);
 

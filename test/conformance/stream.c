@@ -487,3 +487,28 @@ CASE(moving_bytes_costs_no_system_call, ours)
 	}
 	pair_close(&pair);
 }
+
+/* Of an end, TCP is asked now and then. */
+CASE(asking_for_bytes_that_are_there_costs_no_system_call, ours)
+{
+	struct pair pair = PAIR;
+	int free_polls = 0;
+
+	kit_forbid(SYS_ppoll, SECCOMP_RET_ERRNO | EPERM);
+	for (int i = 0; i < 1000 && free_polls < 10; i++) {
+		struct pollfd wait[2] = {{.fd = pair.b, .events = POLLIN}, {.fd = -1}};
+		char byte;
+
+		PUT(pair.a, "x");
+		if (poll(wait, 2, 1000) == 1) {
+			CHECK_EQ(wait[0].revents, POLLIN);
+			CHECK_EQ(recv(pair.b, &byte, 1, MSG_DONTWAIT), 1);
+			free_polls += poll(wait, 1, 0) == 0;
+		} else {
+			CHECK_EQ(errno, EPERM);
+			CHECK_EQ(recv(pair.b, &byte, 1, MSG_DONTWAIT), 1);
+		}
+	}
+	CHECK_EQ(free_polls, 10);
+	pair_close(&pair);
+}
