@@ -1,8 +1,10 @@
 import {Buffer} from 'node:buffer';
+import {spawnSync} from 'node:child_process';
 import {
 	closeSync, openSync, readFileSync, statSync, truncateSync, writeSync,
 } from 'node:fs';
 import path from 'node:path';
+import process from 'node:process';
 import test from 'ava';
 import {toRaw} from '../../cli/control/raw.js';
 import {loadNative} from '../../cli/native.js';
@@ -118,4 +120,29 @@ test('what is no report is EINVAL', t => {
 	t.throws(read(file), {code: 'EINVAL'});
 	t.throws(read(writeTemporaryFile(directory, 'empty', '')), {code: 'EINVAL'});
 	t.throws(read(path.join(directory, 'missing')), {code: 'ENOENT'});
+});
+
+/** In a program of its own: this one has descriptors and signals that others rely on. */
+const failedExec = `
+	import {readFileSync} from 'node:fs';
+	import {loadNative} from ${JSON.stringify(new URL('../../cli/native.js', import.meta.url).href)};
+	const state = () => readFileSync('/proc/self/status', 'utf8').match(/^Sig(?:Blk|Ign|Cgt).*$/mg).join() + readFileSync('/proc/self/limits', 'utf8').match(/^Max open files.*$/m) + readFileSync('/proc/self/fdinfo/1', 'utf8');
+	process.on('SIGUSR2', () => console.log('heard'));
+	await new Promise(setImmediate);
+	const before = state();
+	try {
+		loadNative().execve('/nowhere', ['x'], [], {ignoredSignals: [13], blockedSignals: [10, 12], descriptors: [1], openFilesSoft: 20});
+	} catch (error) {
+		console.log(error.code, state() === before);
+	}
+
+	process.kill(process.pid, 'SIGUSR2');
+	await new Promise(resolve => setTimeout(resolve, 50));
+`;
+
+test('after an execve that fails, signals, limits and descriptors are as before', t => {
+	const {stdout, stderr, status} = spawnSync(process.execPath, ['--input-type=module', '-e', failedExec], {encoding: 'utf8'});
+	t.is(stderr, '');
+	t.is(status, 0);
+	t.is(stdout, 'ENOENT true\nheard\n');
 });
