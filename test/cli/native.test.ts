@@ -86,6 +86,7 @@ test('records come back as they were written', t => {
 	}
 
 	record.write('server', 144);
+	record.writeUInt16LE(7, 176);
 	poke(file, headSize + recordSize, record);
 	poke(file, headNext, word(3));
 	const {connections, dropped} = native.statsRead(toRaw(file), 4);
@@ -94,7 +95,7 @@ test('records come back as they were written', t => {
 	t.like(connections[0], {
 		state: 2, pid: 4242, fd: 9, reason: 1, sendTransport: 1, recvTransport: 0, family: 2, accepted: true, localPort: 80, peerPort: 5000,
 		openedNs: 1000n, promotedNs: 1001n, closedNs: 1002n, recvBytes: 1003, sendBytes: 1004, recvCalls: 1005, sendCalls: 1006,
-		shmRecvBytes: 1007, shmSendBytes: 1008, sleeps: 1009, spins: 1010, program: 'server',
+		shmRecvBytes: 1007, shmSendBytes: 1008, sleeps: 1009, spins: 1010, program: 'server', settingsLine: 7,
 	});
 	t.deepEqual([...connections[0]?.peerAddr.subarray(0, 4) ?? []], [127, 0, 0, 2]);
 });
