@@ -13,6 +13,8 @@ export type Option = {
 	readonly max: number;
 	/** Names separated by `|` for an enum, else empty. */
 	readonly values: string;
+	/** A use rule can give it to the connections that it matches. */
+	readonly isOfConnection: boolean;
 	readonly help: string;
 };
 
@@ -58,6 +60,8 @@ export type ConnectionRecord = {
 	readonly sleeps: number;
 	readonly spins: number;
 	readonly program: string;
+	/** Of the rules: the use rule that gave it settings of its own; 0: none. */
+	readonly settingsLine: number;
 };
 
 /** Sums over connections: bytes, calls that moved some, sleeps in the kernel, waits that a spin ended. */
@@ -141,6 +145,9 @@ export type ParsedRule
 			/** 0 to 65535: any. */
 			readonly portMin: number;
 			readonly portMax: number;
+			/** What its connections have of their own: `key=value` pairs, and the name of a profile. */
+			readonly rest?: string;
+			readonly profile?: string;
 		}
 	/** `rest`: `key=value` pairs, or the profile's name. */
 		| {readonly kind: 'set' | 'profile'; readonly program: string; readonly rest: string}

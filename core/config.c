@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,14 +19,31 @@
 #define VALUE_SIZE 64
 
 static struct settings current = {
-#define OPTION(name, unit, deflt, min, max, values, help) .name = (deflt),
+#define OPTION(name, unit, deflt, min, max, values, scope, help) .name = (deflt),
 #include "option.def"
 #undef OPTION
 };
 
+/* By number, from 1 on, and which of them a rule gave: a bit for each row. */
+static struct settings own[RULES_MAX];
+static uint32_t own_given[RULES_MAX];
+
+enum {
+#define OPTION(name, unit, deflt, min, max, values, scope, help) ROW_##name,
+#include "option.def"
+#undef OPTION
+	ROWS
+};
+_Static_assert(ROWS <= 32, "own_given has a bit for each row");
+
 const struct settings *settings(void)
 {
 	return &current;
+}
+
+const struct settings *settings_of(unsigned number)
+{
+	return number ? &own[number - 1] : &current;
 }
 
 __attribute__((format(printf, 2, 3))) static void complain(settings_warn_fn *warn, const char *format, ...)
@@ -41,14 +59,20 @@ __attribute__((format(printf, 2, 3))) static void complain(settings_warn_fn *war
 	warn(sentence);
 }
 
+static long *setting_in(struct settings *s, const struct option_info *info)
+{
+	return (long *)((char *)s + info->offset);
+}
+
 /* SOURCE names the file or variable in complaints. */
-static void setting_store(const struct option_info *info, const char *text, const char *source, settings_warn_fn *warn)
+static void setting_store(struct settings *to, const struct option_info *info, const char *text, const char *source,
+			  settings_warn_fn *warn)
 {
 	int length = (int)strcspn(text, "\n");
 	long value;
 
 	if (option_parse(info, text, &value) == 0)
-		*(long *)((char *)&current + info->offset) = value;
+		*setting_in(to, info) = value;
 	else if (info->values[0] != '\0')
 		complain(warn, "%s: %s is one of %s, not \"%.*s\"; it is ignored", source, info->name, info->values,
 			 length, text);
@@ -80,11 +104,11 @@ static void file_load(const struct option_info *info, int dirfd, const char *dir
 		return;
 	}
 	text[length] = '\0';
-	setting_store(info, text, source, warn);
+	setting_store(&current, info, text, source, warn);
 }
 
-/* One "key=value". */
-static void pair_load(const char *pair, size_t length, const char *source, settings_warn_fn *warn)
+/* One "key=value", for the settings of this number. */
+static void pair_load(unsigned number, const char *pair, size_t length, const char *source, settings_warn_fn *warn)
 {
 	char text[2 * VALUE_SIZE];
 	const struct option_info *info;
@@ -105,10 +129,22 @@ static void pair_load(const char *pair, size_t length, const char *source, setti
 	}
 	*value++ = '\0';
 	info = option_find(text);
-	if (info)
-		setting_store(info, value, source, warn);
-	else
+	if (!info) {
 		complain(warn, "%s: no setting is called \"%s\"", source, text);
+		return;
+	}
+	setting_store(number ? &own[number - 1] : &current, info, value, source, warn);
+	if (number)
+		own_given[number - 1] |= 1u << (info - option_table);
+}
+
+/* What no rule gave is the process's. */
+static void own_complete(void)
+{
+	for (unsigned number = 0; number < RULES_MAX; number++)
+		for (size_t i = 0; own_given[number] && i < option_count; i++)
+			if (!(own_given[number] >> i & 1))
+				*setting_in(&own[number], &option_table[i]) = *setting_in(&current, &option_table[i]);
 }
 
 /* Whether another directory took the path since DIRFD was opened. */
@@ -147,7 +183,7 @@ static void set_load(settings_warn_fn *warn)
 	while (set && *set) {
 		size_t length = strcspn(set, ",");
 
-		pair_load(set, length, "RSOCKET_SET", warn);
+		pair_load(0, set, length, "RSOCKET_SET", warn);
 		set += length + (set[length] == ',');
 	}
 }
@@ -159,9 +195,11 @@ void settings_load(settings_warn_fn *warn)
 
 	do {
 		current = initial;
+		memset(own_given, 0, sizeof own_given);
 		/* Once before, in silence: log_level decides which of the complaints are heard. */
 		set_load(NULL);
 	} while (!dir_load(warn) && --tries);
 	set_load(warn);
+	own_complete();
 	errno = errno_before;
 }

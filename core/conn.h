@@ -108,6 +108,8 @@ struct conn {
 	uint32_t over;         /* no further attempts at all */
 	uint32_t tries;        /* for the peer to be found */
 	uint32_t looks;        /* for its answer */
+	uint16_t settings;     /* their number (settings_of); relaxed */
+	uint8_t undecided;     /* 1: the rules may give it others once its ends are known */
 	uint64_t search_calls; /* the distance between the first attempts, in calls */
 	uint64_t next_calls;   /* the attempt after next happens at that many calls or bytes */
 	uint64_t next_bytes;
@@ -228,6 +230,11 @@ static inline bool conn_special(const struct conn *c)
 	enum stage r = conn_recv_stage(c);
 
 	return conn_sends(c) || r == STAGE_MOVING || r == STAGE_RING || load_relaxed(&c->errors);
+}
+
+static inline const struct settings *conn_settings(const struct conn *c)
+{
+	return settings_of(load_relaxed(&c->settings));
 }
 
 /* The direction words of the channel. */

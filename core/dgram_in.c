@@ -407,7 +407,7 @@ ssize_t dgram_recv(int fd, struct msghdr *msg, int flags)
 			flush_out(fd, false);
 		return n;
 	}
-	if (n == -EAGAIN && d->in_count > d->unheard && !d->sleepers && spin_worth()) {
+	if (n == -EAGAIN && d->in_count > d->unheard && !d->sleepers && spin_worth(settings()->polling_time)) {
 		dgram_put(d, DGRAM_IN);
 		spin(fd, d);
 		d = dgram_get(fd, DGRAM_IN);

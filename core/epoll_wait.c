@@ -427,7 +427,7 @@ int epoll_wait_any(struct epset *set, int epfd, struct epoll_event *events, int 
 				if (set->table[i] && set->table[i]->tagged)
 					epset_listen(set, set->table[i]->conn);
 		n = 0;
-		spins = timeout_ns && set->special && !spun && !mask && spin_worth();
+		spins = timeout_ns && set->special && !spun && !mask && spin_worth(settings()->polling_time);
 		if (set->special || has_nested(set) || placing) {
 			n = look(set, epfd, events, max, timeout_ns && !spins && !placing && !placement_any());
 			if (n || timeout_ns == 0)

@@ -7,8 +7,8 @@
 #include "config.h"
 
 const struct option_info option_table[] = {
-#define OPTION(name, unit, deflt, min, max, values, help) \
-	{#name, unit, deflt, min, max, values, help, offsetof(struct settings, name)},
+#define OPTION(name, unit, deflt, min, max, values, scope, help) \
+	{#name, unit, deflt, min, max, values, SCOPE_##scope, help, offsetof(struct settings, name)},
 #include "option.def"
 #undef OPTION
 };

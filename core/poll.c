@@ -138,9 +138,9 @@ short conn_kernel_events(struct conn *c, short events)
 static __thread int spin_credit = SPIN_CREDIT_MAX / 2;
 static __thread unsigned spin_skipped;
 
-bool spin_worth(void)
+bool spin_worth(long polling_time)
 {
-	if (settings()->polling_time == 0 || spin_cpus == 1)
+	if (polling_time == 0 || spin_cpus == 1)
 		return false;
 	return spin_credit > 0 || ++spin_skipped % SPIN_PROBE == 0;
 }
@@ -321,11 +321,13 @@ static int wait_placing(struct conn *c, int fd, uint64_t deadline_ns, bool stric
 static int wait_for(struct conn *c, int fd, short events, size_t lowat, uint64_t deadline_ns, bool partial)
 {
 	bool strict = partial || deadline_ns;
+	long polling_time;
 
 	if (placement_pending(c))
 		return wait_placing(c, fd, deadline_ns, strict);
-	if (spin_worth() && can_spin_for(c, events)) {
-		uint64_t start = clock_ticks(), end = start + (uint64_t)settings()->polling_time * clock_ticks_us;
+	polling_time = conn_settings(c)->polling_time;
+	if (spin_worth(polling_time) && can_spin_for(c, events)) {
+		uint64_t start = clock_ticks(), end = start + (uint64_t)polling_time * clock_ticks_us;
 		uint64_t handlers = thread_self.handlers, interruptions = thread_self.interruptions;
 		uint32_t generation = c->generation;
 
@@ -503,7 +505,7 @@ static bool spin_for_many(const struct pollfd *fds, nfds_t count, const sigset_t
 	uint64_t end, handlers = thread_self.handlers;
 
 	/* With a signal mask of its own only the kernel can wait. */
-	if (mask || !spin_worth())
+	if (mask || !spin_worth(settings()->polling_time))
 		return false;
 	for (end = spin_end(); clock_ticks() < end;) {
 		for (nfds_t i = 0; i < count; i++) {

@@ -35,8 +35,8 @@ int poll_wait(struct pollfd *fds, nfds_t count, int64_t timeout_ns, const sigset
 /* Whether poll_wait has anything to add to the kernel's poll for these. */
 bool poll_special(const struct pollfd *fds, nfds_t count);
 
-/* Whether spinning is worth it for this thread now, and how it went. */
-bool spin_worth(void);
+/* Whether spinning for POLLING_TIME is worth it for this thread now, and how it went. */
+bool spin_worth(long polling_time);
 void spin_result(bool paid);
 
 #endif

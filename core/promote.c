@@ -14,6 +14,7 @@
 #include "rendezvous.h"
 #include "resend.h"
 #include "rsocket.h"
+#include "rules.h"
 #include "sockopt.h"
 #include "trace.h"
 
@@ -187,7 +188,7 @@ void promote_learn(struct conn *c)
 	int lowat = 1;
 	socklen_t size = sizeof lowat;
 
-	if (settings()->polling_time)
+	if (settings()->polling_time || conn_settings(c)->polling_time)
 		kernel_init();
 	store_relaxed(&s->nonblock, (kernel_fcntl(conn_fd(c), F_GETFL, 0) & O_NONBLOCK) != 0);
 	store_relaxed(&s->recv_timeout_ns, timeout_ns(conn_fd(c), SO_RCVTIMEO));
@@ -226,6 +227,40 @@ static void attach(struct conn *c, int side, const struct meeting *m)
 		rsocket_map_search_begins();
 }
 
+void promote_begin(struct conn *c)
+{
+	const struct settings *s = conn_settings(c);
+
+	c->search_calls = (uint64_t)(c->rsocket.made ? s->rsocket_after_calls : s->promote_after_calls);
+	store_relaxed(&c->next_calls, c->search_calls);
+	/* The rules are asked at the first call that counts; of an rsocket, as soon as it is connected. */
+	if (c->undecided)
+		store_relaxed(&c->next_calls, c->rsocket.made ? 0 : 1);
+	store_relaxed(&c->next_bytes, (uint64_t)s->promote_after_bytes);
+}
+
+/* Asks the rules for C's settings, if they were not asked and its ends are known. */
+static void decide(struct conn *c)
+{
+	struct rule_subject subject;
+	struct tuple ends;
+	uint16_t line = 0;
+	int error;
+
+	if (!c->undecided)
+		return;
+	error = tuple_of(conn_fd(c), &ends);
+	if (error == -ENOTCONN)
+		return;
+	c->undecided = 0;
+	if (error == 0) {
+		subject = rendezvous_subject(c, &ends);
+		store_relaxed(&c->settings, (uint16_t)rules_settings(&subject, &line));
+		store_relaxed(&c->stats->settings_line, line);
+	}
+	promote_begin(c);
+}
+
 #define RARER_CALLS 8 /* doublings */
 #define RARER_BYTES 14
 #define GIVE_UP_NS 1000000000 /* a connection younger than that is not given up: its peer may not have run yet */
@@ -238,7 +273,7 @@ static void put_off(struct conn *c)
 	/* Someone is there, and only has to make a call of its own: look soon, and as long as it takes. */
 	if (c->rendezvous && c->rendezvous->fd >= 0) {
 		store_relaxed(&c->next_calls, calls + (1ull << (c->looks < 8 ? c->looks / 2 : 4)));
-		store_relaxed(&c->next_bytes, bytes + (uint64_t)settings()->promote_after_bytes);
+		store_relaxed(&c->next_bytes, bytes + (uint64_t)conn_settings(c)->promote_after_bytes);
 		c->looks++;
 		return;
 	}
@@ -246,7 +281,7 @@ static void put_off(struct conn *c)
 	rarer = c->tries < RARER_CALLS ? c->tries : RARER_CALLS;
 	store_relaxed(&c->next_calls, calls + ((c->search_calls ? c->search_calls : 1) << rarer));
 	rarer = c->tries < RARER_BYTES ? c->tries : RARER_BYTES;
-	store_relaxed(&c->next_bytes, bytes + ((uint64_t)settings()->promote_after_bytes << rarer));
+	store_relaxed(&c->next_bytes, bytes + ((uint64_t)conn_settings(c)->promote_after_bytes << rarer));
 	store_relaxed(&c->tries, c->tries + 1);
 }
 
@@ -294,7 +329,7 @@ static void attempt(struct conn *c)
 
 	if (load_relaxed(&c->far))
 		return;
-	if (c->tries > settings()->promote_tries && !(c->rendezvous && c->rendezvous->fd >= 0) &&
+	if (c->tries > conn_settings(c)->promote_tries && !(c->rendezvous && c->rendezvous->fd >= 0) &&
 	    clock_realtime() - c->stats->opened_ns > GIVE_UP_NS) {
 		search_fails(c,
 			     c->stats->reason == REASON_SEARCHING ? REASON_PEER_ABSENT : (enum reason)c->stats->reason);
@@ -381,21 +416,29 @@ void promote_attempt(struct conn *c)
 
 	if (!compare_swap(&c->promoting, &idle, 1))
 		return;
-	if (promote_due(c))
-		attempt(c);
+	if (promote_due(c)) {
+		decide(c);
+		if (!c->undecided && promote_due(c))
+			attempt(c);
+	}
 	store_release(&c->promoting, 0);
 }
 
 void promote_look(struct conn *c)
 {
-	uint32_t idle = 0, tries = c->tries;
-	uint64_t calls = load_relaxed(&c->next_calls), bytes = load_relaxed(&c->next_bytes);
+	uint32_t idle = 0;
 
 	if (!compare_swap(&c->promoting, &idle, 1))
 		return;
 	if (load_relaxed(&c->attached)) {
 		settle(c);
 	} else if (!promote_over(c)) {
+		uint32_t tries = c->tries;
+		uint64_t calls, bytes;
+
+		decide(c);
+		calls = load_relaxed(&c->next_calls);
+		bytes = load_relaxed(&c->next_bytes);
 		attempt(c);
 		/* It does not count: whoever waits looks often. */
 		store_relaxed(&c->tries, tries);

@@ -5,6 +5,9 @@
 
 #include "conn.h"
 
+/* C is new, or has other settings now: from when on the peer is looked for. */
+void promote_begin(struct conn *c);
+
 /* After a kernel read or write on a connection that is not attached yet: an attempt if it is due. */
 void promote_attempt(struct conn *c);
 

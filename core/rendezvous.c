@@ -91,14 +91,21 @@ static int listen_here(struct rendezvous *r)
 	return 0;
 }
 
-/* Whether the rules let the connection leave TCP. */
-static bool allowed(const struct conn *c, const struct tuple *t)
+struct rule_subject rendezvous_subject(const struct conn *c, const struct tuple *t)
 {
 	struct rule_subject subject = {.is_server = c->accepted,
 				       .family = t->family == AF_INET ? AF_INET : AF_INET6,
 				       .port = c->accepted ? t->local_port : t->peer_port};
 
 	memcpy(subject.peer, t->peer, sizeof subject.peer);
+	return subject;
+}
+
+/* Whether the rules let the connection leave TCP. */
+static bool allowed(const struct conn *c, const struct tuple *t)
+{
+	struct rule_subject subject = rendezvous_subject(c, t);
+
 	return rules_allow(&subject);
 }
 
@@ -246,18 +253,21 @@ static uint64_t buffer_limit(int fd, int option, int lock_bit, const char *path,
 /* What this end asks of the rings. */
 static void capacity_wanted(struct conn *c, int side, uint64_t capacity[2])
 {
-	if (settings()->ring_size) {
-		capacity[0] = capacity[1] = (uint64_t)settings()->ring_size;
+	long ring_size = conn_settings(c)->ring_size;
+
+	if (ring_size) {
+		capacity[0] = capacity[1] = (uint64_t)ring_size;
 		return;
 	}
 	capacity[side] = buffer_limit(conn_fd(c), SO_SNDBUF, 1, "/proc/sys/net/ipv4/tcp_wmem", 4u << 20);
 	capacity[!side] = buffer_limit(conn_fd(c), SO_RCVBUF, 2, "/proc/sys/net/ipv4/tcp_rmem", 6u << 20);
 }
 
-static uint64_t capacity_agreed(uint64_t mine, uint64_t theirs)
+/* FIXED: ring_size is what was asked for. */
+static uint64_t capacity_agreed(bool fixed, uint64_t mine, uint64_t theirs)
 {
-	uint64_t most = settings()->ring_size ? WIRE_CAPACITY_MAX : AUTO_CAPACITY_MAX;
-	uint64_t sum = settings()->ring_size ? mine : mine + (theirs > WIRE_CAPACITY_MAX ? WIRE_CAPACITY_MAX : theirs);
+	uint64_t most = fixed ? WIRE_CAPACITY_MAX : AUTO_CAPACITY_MAX;
+	uint64_t sum = fixed ? mine : mine + (theirs > WIRE_CAPACITY_MAX ? WIRE_CAPACITY_MAX : theirs);
 
 	return round_up(sum > most ? most : sum);
 }
@@ -311,7 +321,7 @@ static int grant(struct rendezvous *r, struct conn *c, const struct wire_hello *
 		goto failed;
 	capacity_wanted(c, 0, wanted);
 	for (int i = 0; i < 2; i++)
-		m->capacity[i] = capacity_agreed(wanted[i], hello->capacity[i]);
+		m->capacity[i] = capacity_agreed(conn_settings(c)->ring_size, wanted[i], hello->capacity[i]);
 	/* Either side may map as many as the other one takes; but only r-calls do, and tables cost memory whether they are used or not. */
 	if (c->rsocket.made) {
 		m->maps[0] = (uint16_t)hello->maps;

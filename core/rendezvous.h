@@ -5,6 +5,7 @@
 
 #include "conn.h"
 #include "diag.h"
+#include "rule.h"
 
 #include <sys/socket.h>
 
@@ -20,6 +21,9 @@ struct rendezvous {
 	bool direct;             /* side 0, once it granted: the kernel lets us into the peer's memory */
 	uint64_t granted_ns;     /* and when that was, by CLOCK_MONOTONIC */
 };
+
+/* C as rules see it, whose ends T names. */
+struct rule_subject rendezvous_subject(const struct conn *c, const struct tuple *t);
 
 /* How bytes are placed into the memory of the peer, and by the peer into ours (iomap.h). */
 struct placing {

@@ -1,6 +1,7 @@
 /* Options of rsockets. Those of sockets are the kernel's; those of RDMA are kept and answered, for whoever asks. */
 #include "dgram.h"
 #include "kernel.h"
+#include "promote.h"
 #include "rsocket.h"
 #include "sockopt.h"
 #include "wire.h"
@@ -60,8 +61,7 @@ void rsocket_options_init(struct conn *c, const struct conn *from)
 		rsocket_options_default(&c->rsocket);
 	}
 	note_maps(c->rsocket.iomap_size);
-	c->search_calls = (uint64_t)settings()->rsocket_after_calls;
-	c->next_calls = c->search_calls;
+	promote_begin(c);
 }
 
 /* There are no paths to choose among: what the program says is kept. */

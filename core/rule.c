@@ -183,7 +183,8 @@ static const char *peer_parse(const struct words *w, struct rule *rule)
 	return port_parse(text + 1, end, rule);
 }
 
-static const char *pair_check(const struct words *w)
+/* OF_CONNECTION: only what a connection can have of its own. */
+static const char *pair_check(const struct words *w, bool of_connection)
 {
 	char text[128];
 	const struct option_info *info;
@@ -201,13 +202,45 @@ static const char *pair_check(const struct words *w)
 	info = option_find(text);
 	if (!info)
 		return "no setting has this name";
+	if (of_connection && strcmp(text, "transport") == 0)
+		return "the transport of these connections is the word behind \"use\"";
+	if (of_connection && info->scope != SCOPE_CONNECTION)
+		return "this setting is the whole process's, not a connection's: only a set rule can give it";
 	return option_parse(info, value, &number) == 0 ? NULL : "the setting cannot have this value";
+}
+
+/* From this word on, what a use rule gives its connections. */
+static const char *own_parse(struct words *w, struct rule *rule)
+{
+	static const char profile[] = "profile=";
+	const size_t length = sizeof profile - 1;
+	const char *sentence;
+	bool is_first = true;
+
+	do {
+		if (w->length >= length && memcmp(w->word, profile, length) == 0) {
+			if (w->length == length)
+				return "a profile has a name";
+			if (!is_first)
+				return "one profile comes first, before the settings that win over it";
+			rule->profile = w->word + length;
+			rule->profile_length = w->length - length;
+		} else {
+			sentence = pair_check(w, true);
+			if (sentence)
+				return sentence;
+			rule->rest = rule->rest ? rule->rest : w->word;
+			rule->rest_length = (size_t)(w->word + w->length - rule->rest);
+		}
+		is_first = false;
+	} while (word_next(w));
+	return NULL;
 }
 
 static const char *use_parse(struct words *w, struct rule *rule)
 {
-	static const char form[] =
-		"a use rule is: use <both|auto|shm|tcp> <server|client|*> <program|*> <peer|*>[:<port|*>]";
+	static const char form[] = "a use rule is: use <both|auto|shm|tcp> <server|client|*> <program|*> "
+				   "<peer|*>[:<port|*>] [profile=<name>] [<setting>=<value>...]";
 	static const char *(*const parts[])(const struct words *, struct rule *) = {transport_parse, role_parse,
 										    program_parse, peer_parse};
 	const char *sentence;
@@ -220,7 +253,7 @@ static const char *use_parse(struct words *w, struct rule *rule)
 		if (sentence)
 			return sentence;
 	}
-	return word_next(w) ? form : NULL;
+	return word_next(w) ? own_parse(w, rule) : NULL;
 }
 
 /* `set` and `profile`: a program, then words that REST points to. */
@@ -238,7 +271,7 @@ static const char *rest_parse(struct words *w, struct rule *rule, enum rule_kind
 	while (!sentence && word_next(w)) {
 		start = start ? start : w->word;
 		end = w->word + w->length;
-		sentence = kind == RULE_SET ? pair_check(w) : NULL;
+		sentence = kind == RULE_SET ? pair_check(w, false) : NULL;
 		count++;
 	}
 	if (sentence)

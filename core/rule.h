@@ -1,13 +1,14 @@
-/* One rule: a line that says what may carry which connections, or with which settings a program runs.
+/* One rule: a line that says what may carry which connections, and with which settings these or a program run.
  *
- *   use <both|auto|shm|tcp> <server|client|*> <program|*> <peer|*>[:<port|*>]
+ *   use <both|auto|shm|tcp> <server|client|*> <program|*> <peer|*>[:<port|*>] [profile=<name>] [<setting>=<value>...]
  *   set <program|*> <setting>=<value>...
  *   profile <program|*> <name>
  *
  * The transports are the values of the transport setting; both is auto. The peer is an IPv4 address, an IPv6 address in brackets, or
  * either with /bits; the port is the one that the server listens on (6379, 7000-7010), whichever end reads the rule. In a program's name *
- * stands for any characters. # begins a comment. The first matching rule of a kind wins. A profile is
- * what rsconfig and rsrun turn into a set rule; this library knows no profiles. */
+ * stands for any characters. # begins a comment. The first matching rule of a kind wins. A use rule gives settings of scope
+ * CONNECTION (option.def) only; later ones win over earlier ones and over the profile. A profile is what rsconfig and rsrun turn into
+ * settings; this library knows none. */
 #ifndef RS_RULE_H
 #define RS_RULE_H
 
@@ -31,9 +32,11 @@ struct rule {
 	uint16_t line; /* for the caller */
 	uint8_t address[16];
 	char program[RULE_PROGRAM_SIZE]; /* with a final NUL */
-	/* SET: the pairs, PROFILE: the name; points into the text that was parsed. */
+	/* USE, SET: the pairs, NULL for none; PROFILE: the name. Points into the text that was parsed, as PROFILE does. */
 	const char *rest;
 	size_t rest_length;
+	const char *profile; /* USE: its name, or NULL */
+	size_t profile_length;
 };
 
 /* Why a line is no rule. */

@@ -8,20 +8,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RULES_MAX 256
 #define TEXT_MAX 65536
 #define FILE_NAME "rules"
 
 static struct rule rules[RULES_MAX];
 static unsigned rule_count;
 static bool broken; /* nothing leaves TCP */
+static bool give_settings;
 static char program[RULE_PROGRAM_SIZE];
 
 /* Where a line is from, and whom to tell. */
 struct reading {
 	const char *source; /* file or variable */
 	settings_warn_fn *warn;
-	void (*set)(const char *pair, size_t length, const char *source, settings_warn_fn *warn);
+	rules_set_fn *set;
 	unsigned line;
 	bool was_set;
 };
@@ -41,8 +41,8 @@ static void refuse(struct reading *r, const char *sentence)
 	r->warn(text);
 }
 
-/* Pairs of a set rule that was checked. */
-static void pairs_set(struct reading *r, const struct rule *rule)
+/* Pairs of a rule that was checked. */
+static void pairs_set(struct reading *r, const struct rule *rule, unsigned number)
 {
 	const char *next = rule->rest, *end = rule->rest + rule->rest_length;
 
@@ -52,9 +52,32 @@ static void pairs_set(struct reading *r, const struct rule *rule)
 		while (next + length < end && !strchr(" \t\r", next[length]))
 			length++;
 		if (length)
-			r->set(next, length, r->source, r->warn);
+			r->set(number, next, length, r->source, r->warn);
 		next += length + 1;
 	}
+}
+
+static void profile_refuse(struct reading *r)
+{
+	char sentence[512];
+
+	if (!r->warn)
+		return;
+	snprintf(sentence, sizeof sentence,
+		 "%s, line %u: a profile is not known to the library; rsconfig rules install makes it known", r->source,
+		 r->line);
+	r->warn(sentence);
+}
+
+/* The text goes: of what the rule gives, only that it gives something is kept. */
+static void use_take(struct reading *r, struct rule *rule)
+{
+	if (rule->rest && rule_program_matches(rule->program, program)) {
+		pairs_set(r, rule, rule_count + 1);
+		give_settings = true;
+	}
+	rule->rest = rule->profile = NULL;
+	rules[rule_count++] = *rule;
 }
 
 static void line_take(struct reading *r, const char *text, size_t length)
@@ -68,20 +91,15 @@ static void line_take(struct reading *r, const char *text, size_t length)
 		return;
 	}
 	rule.line = (uint16_t)r->line;
-	if (rule.kind == RULE_PROFILE && r->warn) {
-		char sentence[512];
-
-		snprintf(sentence, sizeof sentence,
-			 "%s, line %u: a profile is not known to the library; rsconfig rules install makes it known",
-			 r->source, r->line);
-		r->warn(sentence);
-	} else if (rule.kind == RULE_SET && !r->was_set && rule_program_matches(rule.program, program)) {
+	if (rule.kind == RULE_PROFILE || rule.profile)
+		profile_refuse(r);
+	if (rule.kind == RULE_SET && !r->was_set && rule_program_matches(rule.program, program)) {
 		r->was_set = true;
-		pairs_set(r, &rule);
+		pairs_set(r, &rule, 0);
 	} else if (rule.kind == RULE_USE && rule_count == RULES_MAX) {
 		refuse(r, "there are more than 256 rules");
 	} else if (rule.kind == RULE_USE) {
-		rules[rule_count++] = rule;
+		use_take(r, &rule);
 	}
 }
 
@@ -122,8 +140,7 @@ static void descriptor_load(struct reading *r, int fd)
 		refuse(r, "there are more than 65536 bytes of rules");
 }
 
-void rules_load(int dirfd, const char *dir, settings_warn_fn *warn,
-		void (*set)(const char *pair, size_t length, const char *source, settings_warn_fn *warn))
+void rules_load(int dirfd, const char *dir, settings_warn_fn *warn, rules_set_fn *set)
 {
 	const char *variable = secure_getenv("RSOCKET_RULES");
 	struct reading r = {.warn = warn, .set = set};
@@ -131,7 +148,7 @@ void rules_load(int dirfd, const char *dir, settings_warn_fn *warn,
 	int fd;
 
 	rule_count = 0;
-	broken = false;
+	broken = give_settings = false;
 	snprintf(program, sizeof program, "%s", program_invocation_short_name);
 	if (variable && *variable) {
 		r.source = "RSOCKET_RULES";
@@ -154,13 +171,32 @@ void rules_load(int dirfd, const char *dir, settings_warn_fn *warn,
 	sys_close(fd);
 }
 
-bool rules_allow(struct rule_subject *subject)
+/* The first rule that matches, or NULL. */
+static const struct rule *rule_find(struct rule_subject *subject)
 {
 	subject->program = program;
-	if (broken)
-		return false;
 	for (unsigned i = 0; i < rule_count; i++)
 		if (rule_matches(&rules[i], subject))
-			return rules[i].transport != TRANSPORT_SETTING_TCP;
-	return true;
+			return &rules[i];
+	return NULL;
+}
+
+bool rules_allow(struct rule_subject *subject)
+{
+	const struct rule *rule = rule_find(subject);
+
+	return !broken && (!rule || rule->transport != TRANSPORT_SETTING_TCP);
+}
+
+bool rules_give_settings(void)
+{
+	return give_settings && !broken;
+}
+
+unsigned rules_settings(struct rule_subject *subject, uint16_t *line)
+{
+	const struct rule *rule = rule_find(subject);
+
+	*line = rule && rule->rest_length ? rule->line : 0;
+	return *line ? (unsigned)(rule - rules) + 1 : 0;
 }

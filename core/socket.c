@@ -15,6 +15,7 @@
 #include "reach.h"
 #include "resend.h"
 #include "rsocket.h"
+#include "rules.h"
 #include "service.h"
 #include "stream.h"
 
@@ -144,9 +145,8 @@ struct conn *conn_new(int fd, bool accepted)
 	store_relaxed(&c->fd, fd);
 	store_release(&c->descriptors, 1);
 	c->accepted = accepted;
-	c->search_calls = (uint64_t)settings()->promote_after_calls;
-	c->next_calls = c->search_calls;
-	c->next_bytes = (uint64_t)settings()->promote_after_bytes;
+	c->undecided = rules_give_settings();
+	promote_begin(c);
 	shared->recv_lowat = 1;
 	store_release(&c->generation, generation | 1);
 	fdtab_set(fd, FD_CONN, c);
@@ -490,7 +490,8 @@ static void account_end(struct conn *c)
 	if (load_relaxed(&c->stats->state) == STATS_CLOSED)
 		return;
 	/* Tried often enough, and only too young to be given up. */
-	if (load_relaxed(&c->stats->reason) == REASON_SEARCHING && load_relaxed(&c->tries) > settings()->promote_tries)
+	if (load_relaxed(&c->stats->reason) == REASON_SEARCHING &&
+	    load_relaxed(&c->tries) > conn_settings(c)->promote_tries)
 		store_relaxed(&c->stats->reason, REASON_PEER_ABSENT);
 	store_relaxed(&c->stats->closed_ns, clock_realtime());
 	store_release(&c->stats->state, STATS_CLOSED);

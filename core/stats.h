@@ -43,7 +43,8 @@ struct stats_conn {
 	uint64_t sleeps; /* times a reader or writer of this connection slept in the kernel while promoted */
 	uint64_t spins;  /* waits that ended while still spinning */
 	char program[32];
-	uint8_t reserved[80];
+	uint16_t settings_line; /* of the rules: the use rule that gave it settings of its own; 0: none did */
+	uint8_t reserved[78];
 };
 _Static_assert(sizeof(struct stats_conn) == 256, "ABI: read by other processes");
 

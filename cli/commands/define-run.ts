@@ -37,8 +37,8 @@ export function defineRun(native: Native): Tool {
 		commands: [],
 		sections: [
 			['SETTINGS', [
-				'A value comes from, in rising order: the built-in default; a file named like the setting in /etc/rdma/rsocket (or RSOCKET_CONFIG_DIR), which holds one value as rsocket(7) describes; a rule for the program; the environment variable RSOCKET_SET; options. A file that is malformed is complained about once, and the default is used. A setting that --set does not know, or a value out of range, is an error.',
-				...options.map(option => [option.name, `${option.help} It is ${describeRange(option)}; default ${describeDefault(option)}.`] as const),
+				'A value comes from, in rising order: the built-in default; a file named like the setting in /etc/rdma/rsocket (or RSOCKET_CONFIG_DIR), which holds one value as rsocket(7) describes; a rule for the program; the environment variable RSOCKET_SET; options. What a rule gives a connection of its own is stronger than all these: rsconfig(1). A file that is malformed is complained about once, and the default is used. A setting that --set does not know, or a value out of range, is an error.',
+				...options.map(option => [option.name, `${option.help} It is ${describeRange(option)}; default ${describeDefault(option)}.${option.isOfConnection ? ' A rule can give it to single connections.' : ''}`] as const),
 			]],
 			['WHEN A PROGRAM CANNOT BE ACCELERATED', [
 				'Nothing can be preloaded into a program that is statically linked, setuid, setgid or has file capabilities; the library does not fit programs of 32 bits, of another architecture or built with musl or another C library; and Go programs make their system calls themselves. rsrun finds out before the start, also for the interpreter of a script, says so on standard error, and runs the program as it is.',

@@ -31,6 +31,8 @@ export type Connection = {
 	readonly closedAt: string | undefined;
 	readonly sleeps: number;
 	readonly spins: number;
+	/** Of the rules: the use rule that gave it settings of its own. */
+	readonly settingsLine?: number;
 };
 
 const transports: readonly Transport[] = ['tcp', 'shm', 'verbs'];
@@ -65,6 +67,7 @@ export function describeConnection(record: ConnectionRecord, reasons: readonly R
 		closedAt: formatTime(record.closedNs),
 		sleeps: record.sleeps,
 		spins: record.spins,
+		...(record.settingsLine > 0 && {settingsLine: record.settingsLine}),
 	};
 }
 

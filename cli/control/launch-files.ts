@@ -4,7 +4,8 @@ import {CliError} from './cli-error.js';
 import {refuse} from './config/choose-directory.js';
 import {readText} from './read-text.js';
 import {profilePairs, readProfile} from './profiles/profiles.js';
-import {compileRules, parseRules} from './rules/parse-rules.js';
+import {compileRules} from './rules/compile-rules.js';
+import {parseRules} from './rules/parse-rules.js';
 
 /** `key=value` for every setting that profiles are about. */
 export function profileSettings(name: string, native: Native): string[] {
@@ -21,5 +22,5 @@ export function rulesVariable(file: string, native: Native): string {
 	}
 
 	// An empty variable would be none: the installed rules would be read.
-	return compileRules(rules, name => profileSettings(name, native), '\n') || '#';
+	return compileRules(rules, native, '\n') || '#';
 }

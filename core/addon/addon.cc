@@ -112,6 +112,7 @@ Napi::Value options(const Napi::CallbackInfo &info)
 		row.Set("min", static_cast<double>(option.min));
 		row.Set("max", static_cast<double>(option.max));
 		row.Set("values", option.values);
+		row.Set("isOfConnection", option.scope == SCOPE_CONNECTION);
 		row.Set("help", option.help);
 		table.Set(i, row);
 	}

@@ -67,6 +67,8 @@ Napi::Object rule_new(Napi::Env env, const struct rule &rule)
 		row.Set("portMin", rule.port_min);
 		row.Set("portMax", rule.port_max);
 	}
+	if (rule.profile)
+		row.Set("profile", std::string(rule.profile, rule.profile_length));
 	if (rule.rest)
 		row.Set("rest", std::string(rule.rest, rule.rest_length));
 	return row;

@@ -14,6 +14,41 @@ static volatile sig_atomic_t child;
 static volatile sig_atomic_t child_ended;
 static volatile sig_atomic_t kept[NSIG];
 
+/* What execve takes along of this process, to have it again when nothing was executed. */
+class Own
+{
+public:
+	explicit Own(const struct inherited *inherited) : fds(inherited->fds)
+	{
+		for (int number = 1; number < NSIG; number++)
+			known[number] = sigaction(number, nullptr, &actions[number]) == 0;
+		sigprocmask(SIG_SETMASK, nullptr, &blocked);
+		getrlimit(RLIMIT_NOFILE, &nofile);
+		for (int fd : fds)
+			flags.push_back(fcntl(fd, F_GETFD));
+	}
+
+	void restore() const
+	{
+		for (int number = 1; number < NSIG; number++)
+			if (known[number])
+				sigaction(number, &actions[number], nullptr);
+		sigprocmask(SIG_SETMASK, &blocked, nullptr);
+		setrlimit(RLIMIT_NOFILE, &nofile);
+		for (size_t i = 0; i < fds.size(); i++)
+			if (flags[i] >= 0)
+				fcntl(fds[i], F_SETFD, flags[i]);
+	}
+
+private:
+	struct sigaction actions[NSIG] = {};
+	bool known[NSIG] = {};
+	sigset_t blocked = {};
+	struct rlimit nofile = {};
+	const std::vector<int> &fds;
+	std::vector<int> flags;
+};
+
 static void inherited_restore(const struct inherited *inherited)
 {
 	struct rlimit limit;
@@ -30,11 +65,20 @@ static void inherited_restore(const struct inherited *inherited)
 	sigprocmask(SIG_SETMASK, &inherited->blocked, nullptr);
 }
 
-int launch_exec(const char *path, char *const argv[], char *const env[], const struct inherited *inherited)
+static int exec_as(const char *path, char *const argv[], char *const env[], const struct inherited *inherited)
 {
 	inherited_restore(inherited);
 	execve(path, argv, env);
 	return -errno;
+}
+
+int launch_exec(const char *path, char *const argv[], char *const env[], const struct inherited *inherited)
+{
+	const Own own(inherited);
+	const int error = exec_as(path, argv, env, inherited);
+
+	own.restore();
+	return error;
 }
 
 static void relay(int number, siginfo_t *info, void *)
@@ -82,7 +126,7 @@ int launch_wait(const char *path, char *const argv[], char *const env[], const s
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	pid = fork();
 	if (pid == 0) {
-		error = -launch_exec(path, argv, env, inherited);
+		error = -exec_as(path, argv, env, inherited);
 		if (write(pipe_fds[1], &error, sizeof(error)) < 0)
 			_exit(127);
 		_exit(126);

@@ -15,7 +15,7 @@ struct inherited {
 	long nofile_soft;     /* -1: leave as is */
 };
 
-/* As execve, in this process. Returns only on failure, with -errno. */
+/* As execve, in this process. Returns only on failure, with -errno, and what it undid is done again. */
 int launch_exec(const char *path, char *const argv[], char *const env[], const struct inherited *inherited);
 
 /* From here on, signals that end or steer a program and that another process sent are meant for the child.

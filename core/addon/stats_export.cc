@@ -64,6 +64,7 @@ Napi::Object stats_connection_new(Napi::Env env, const struct stats_conn &conn)
 	row.Set("sleeps", number(conn.sleeps));
 	row.Set("spins", number(conn.spins));
 	row.Set("program", text_get(conn.program, sizeof(conn.program)));
+	row.Set("settingsLine", conn.settings_line);
 	return row;
 }
 

@@ -1,8 +1,10 @@
 import {Buffer} from 'node:buffer';
+import {spawnSync} from 'node:child_process';
 import {
 	closeSync, openSync, readFileSync, statSync, truncateSync, writeSync,
 } from 'node:fs';
 import path from 'node:path';
+import process from 'node:process';
 import test from 'ava';
 import {toRaw} from '../../cli/control/raw.js';
 import {loadNative} from '../../cli/native.js';
@@ -84,6 +86,7 @@ test('records come back as they were written', t => {
 	}
 
 	record.write('server', 144);
+	record.writeUInt16LE(7, 176);
 	poke(file, headSize + recordSize, record);
 	poke(file, headNext, word(3));
 	const {connections, dropped} = native.statsRead(toRaw(file), 4);
@@ -92,7 +95,7 @@ test('records come back as they were written', t => {
 	t.like(connections[0], {
 		state: 2, pid: 4242, fd: 9, reason: 1, sendTransport: 1, recvTransport: 0, family: 2, accepted: true, localPort: 80, peerPort: 5000,
 		openedNs: 1000n, promotedNs: 1001n, closedNs: 1002n, recvBytes: 1003, sendBytes: 1004, recvCalls: 1005, sendCalls: 1006,
-		shmRecvBytes: 1007, shmSendBytes: 1008, sleeps: 1009, spins: 1010, program: 'server',
+		shmRecvBytes: 1007, shmSendBytes: 1008, sleeps: 1009, spins: 1010, program: 'server', settingsLine: 7,
 	});
 	t.deepEqual([...connections[0]?.peerAddr.subarray(0, 4) ?? []], [127, 0, 0, 2]);
 });
@@ -118,4 +121,29 @@ test('what is no report is EINVAL', t => {
 	t.throws(read(file), {code: 'EINVAL'});
 	t.throws(read(writeTemporaryFile(directory, 'empty', '')), {code: 'EINVAL'});
 	t.throws(read(path.join(directory, 'missing')), {code: 'ENOENT'});
+});
+
+/** In a program of its own: this one has descriptors and signals that others rely on. */
+const failedExec = `
+	import {readFileSync} from 'node:fs';
+	import {loadNative} from ${JSON.stringify(new URL('../../cli/native.js', import.meta.url).href)};
+	const state = () => readFileSync('/proc/self/status', 'utf8').match(/^Sig(?:Blk|Ign|Cgt).*$/mg).join() + readFileSync('/proc/self/limits', 'utf8').match(/^Max open files.*$/m) + readFileSync('/proc/self/fdinfo/1', 'utf8');
+	process.on('SIGUSR2', () => console.log('heard'));
+	await new Promise(setImmediate);
+	const before = state();
+	try {
+		loadNative().execve('/nowhere', ['x'], [], {ignoredSignals: [13], blockedSignals: [10, 12], descriptors: [1], openFilesSoft: 20});
+	} catch (error) {
+		console.log(error.code, state() === before);
+	}
+
+	process.kill(process.pid, 'SIGUSR2');
+	await new Promise(resolve => setTimeout(resolve, 50));
+`;
+
+test('after an execve that fails, signals, limits and descriptors are as before', t => {
+	const {stdout, stderr, status} = spawnSync(process.execPath, ['--input-type=module', '-e', failedExec], {encoding: 'utf8'});
+	t.is(stderr, '');
+	t.is(status, 0);
+	t.is(stdout, 'ENOENT true\nheard\n');
 });

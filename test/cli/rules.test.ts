@@ -22,7 +22,7 @@ const client = `
 	});
 `;
 
-type Connection = {readonly role: string; readonly reason: string; readonly isPromoted: boolean};
+type Connection = {readonly role: string; readonly reason: string; readonly isPromoted: boolean; readonly settingsLine?: number};
 
 async function exchange(t: ExecutionContext, args: readonly string[]): Promise<Connection[]> {
 	const file = path.join(makeRoot(t, {}), 'report');
@@ -59,6 +59,26 @@ test('settings of a set rule and of a profile reach the program', async t => {
 		t.is(connections.length, 2);
 		t.true(connections.every(({reason}) => reason === 'setting'));
 	}
+});
+
+test('a connection has the profile of the rule for it, and is reported with the line', async t => {
+	const rules = (calls: number, more = '') => `use both * other * profile=low-cpu\nuse both * node 127.0.0.0/8 profile=latency promote_after_calls=${calls}${more}\n`;
+	const root = makeRoot(t, {late: rules(1_000_000), early: rules(1, ' ring_size=64K'), 'early.json': '[{"use": "both", "role": "client", "program": "no*", "profile": "latency"}, {"use": "shm", "set": {"promote_after_calls": 1}}]'});
+	const late = await exchange(t, ['--rules', path.join(root, 'late'), '--set', 'promote_after_calls=1']);
+	t.deepEqual(late.map(({reason, settingsLine}) => [reason, settingsLine]), [['new', 2], ['new', 2]]);
+	const early = await exchange(t, ['--rules', path.join(root, 'early'), '--set', 'promote_after_calls=1000000']);
+	t.deepEqual(early.map(({reason, settingsLine}) => [reason, settingsLine]), [['promoted', 2], ['promoted', 2]]);
+	const json = await exchange(t, ['--rules', path.join(root, 'early.json'), '--profile', 'low-cpu']);
+	t.deepEqual(json.map(({role, reason, settingsLine}) => `${role} ${reason} ${settingsLine}`).toSorted(), ['accepted promoted 2', 'connected promoted 1']);
+	const none = await exchange(t, ['--set', 'promote_after_calls=1']);
+	t.true(none.every(connection => !('settingsLine' in connection)));
+});
+
+test('an installed profile of connections is what the next program reads', async t => {
+	const directory = path.join(makeRoot(t, {}), 'settings');
+	const file = path.join(makeRoot(t, {rules: 'use both * node * profile=latency promote_after_calls=1000000\n'}), 'rules');
+	t.is((await runConfig(directory, ['rules', 'install', file])).code, 0);
+	t.deepEqual((await exchange(t, ['--config-dir', directory])).map(({reason}) => reason), ['new', 'new']);
 });
 
 test('an applied profile is what the next program reads', async t => {

@@ -6,6 +6,6 @@ import {rulesTestCommand} from './rules/test.js';
 
 export const rulesCommand: Command = {
 	command: 'rules',
-	describe: 'Checks, tries and installs rules: what may carry which connections, and settings by program',
+	describe: 'Checks, tries and installs rules: what may carry which connections, and settings by connection or program',
 	commands: [rulesCheckCommand, rulesTestCommand, rulesInstallCommand, rulesRemoveCommand],
 };

@@ -1,5 +1,6 @@
 /** Carries out a change of a directory of settings, or only tells it. */
 import {type Native} from '../../native.js';
+import {fromRaw, type Raw} from '../raw.js';
 import {type Context} from '../tool/tool.js';
 import {type Edit} from './edits.js';
 import {writeDirectory} from './write-directory.js';
@@ -16,7 +17,12 @@ export function perform({directory, changes, before}: Edit, {isDryRun = false, n
 		writeDirectory(directory, real, native);
 	}
 
-	return [...real].map(([name, content]) => ({file: `${directory}/${name}`, before: before.get(name) ?? null, after: content ?? null}));
+	return [...real].map(([name, content]) => ({file: `${directory}/${name}`, before: readable(before.get(name)), after: readable(content)}));
+}
+
+/** Files have one character a byte. */
+export function readable(content: string | undefined): string | null {
+	return content === undefined ? null : fromRaw(content as Raw);
 }
 
 /** For commands: performs, and tells. */

@@ -32,8 +32,8 @@ function check<Value>(value: unknown, name: SchemaName, source: Source, {native,
 	const validate = compile(name, native);
 	validate(value);
 	const all = validate.errors ?? [];
-	// That one of three is missing is told once, and not of what could have none.
-	const errors = all.filter(({schemaPath, keyword, instancePath}) => !schemaPath.includes('/oneOf/')
+	// That one of three is missing is told once, and not of what could have none. What a use rule can set is the core's to say.
+	const errors = all.filter(({schemaPath, keyword, instancePath}) => !/\/(?:oneOf|anyOf)\//.test(schemaPath) && keyword !== 'anyOf'
 		&& (keyword !== 'oneOf' || !all.some(other => other.keyword === 'type' && other.instancePath === instancePath)));
 	const isSound = (path: string): boolean => !errors.some(({instancePath}) => instancePath === path || instancePath.startsWith(`${path}/`));
 	const {settings} = (value ?? {}) as {readonly settings?: unknown};
@@ -92,7 +92,7 @@ function explain({keyword, params, message = 'is not right', parentSchema}: Erro
 		}
 
 		case 'oneOf': {
-			return 'It has exactly one of use, set and profile.';
+			return 'It has use, maybe with set and profile; or one of these two alone, without role, peer and port.';
 		}
 
 		case 'required': {

@@ -1,5 +1,5 @@
 /** What changed between two looks at a directory of settings, file by file. */
-import {contentsOf} from './change.js';
+import {contentsOf, readable} from './change.js';
 import {type Fault} from './fault.js';
 import {type Directory} from './read-directory.js';
 
@@ -16,7 +16,7 @@ export function compareDirectories(before: Directory, after: Directory): FileCha
 	const [old, now] = [contents(before), contents(after)];
 	const files = [...new Set([...old.keys(), ...now.keys(), ...[...before.faults, ...after.faults].map(({file}) => file)])].toSorted();
 	return files.map(file => ({
-		file, before: old.get(file) ?? null, after: now.get(file) ?? null, faults: faultsOf(after, file),
+		file, before: readable(old.get(file)), after: readable(now.get(file)), faults: faultsOf(after, file),
 	})).filter(change => change.before !== change.after || JSON.stringify(change.faults) !== JSON.stringify(faultsOf(before, change.file)));
 }
 

@@ -1,8 +1,10 @@
 /** Where two configurations differ. */
 import {type Native} from '../../native.js';
 import {describeDefault} from '../check-setting.js';
-import {listProfiles, profilePairs, readProfile} from '../profiles/profiles.js';
-import {compileRules, parseRuleList} from '../rules/parse-rules.js';
+import {listProfiles, readProfile} from '../profiles/profiles.js';
+import {fromRaw} from '../raw.js';
+import {compileRules} from '../rules/compile-rules.js';
+import {parseRuleList} from '../rules/parse-rules.js';
 import {directoryToDocument, readDocument} from './document.js';
 import {parseValue} from './parse-value.js';
 import {formatPreloadConfig} from './preload-config.js';
@@ -43,7 +45,7 @@ export function diffDocuments(here: ConfigurationJson, there: ConfigurationJson,
 /** As they would be installed. */
 function ruleLines({rules = []}: ConfigurationJson, native: Native): string | null {
 	const parsed = parseRuleList(rules, {file: 'rules', text: '', path: '/rules'}, native).rules;
-	return parsed.length === 0 ? null : compileRules(parsed, name => profilePairs(readProfile(name, native), native), '\n');
+	return parsed.length === 0 ? null : fromRaw(compileRules(parsed, native, '\n'));
 }
 
 function oneLine(text: string | null): string | null {

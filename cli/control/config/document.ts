@@ -2,8 +2,8 @@
 import {type Native} from '../../native.js';
 import {readText} from '../read-text.js';
 import {ruleToJson} from '../rules/format-rule.js';
-import {compileRules, faultsOfList, parseRuleList, parseRulesText} from '../rules/parse-rules.js';
-import {profilePairs, readProfile} from '../profiles/profiles.js';
+import {compileRules} from '../rules/compile-rules.js';
+import {faultsOfList, parseRuleList, parseRulesText} from '../rules/parse-rules.js';
 import {checkConfiguration} from './check-document.js';
 import {refuse} from './choose-directory.js';
 import {type Fault} from './fault.js';
@@ -78,7 +78,7 @@ export function documentToChanges({settings = {}, rules, preload}: Configuration
 	}
 
 	const parsed = rules && parseRuleList(rules, {file: 'rules', text: '', path: '/rules'}, native).rules;
-	changes.set(otherFiles.rules, parsed && `${compileRules(parsed, name => profilePairs(readProfile(name, native), native), '\n')}\n`);
+	changes.set(otherFiles.rules, parsed && `${compileRules(parsed, native, '\n')}\n`);
 	changes.set(otherFiles.preload, preload && formatPreloadConfig(preload));
 	changes.set(otherFiles.profile, undefined);
 	return changes;

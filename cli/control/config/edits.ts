@@ -1,7 +1,8 @@
 /** What each change of a directory of settings would write. Nothing is written here: `carryOut` does, or only tells. */
 import {type Native} from '../../native.js';
-import {profileKeys, profilePairs, readProfile} from '../profiles/profiles.js';
-import {compileRules, type Rules} from '../rules/parse-rules.js';
+import {profileKeys, readProfile} from '../profiles/profiles.js';
+import {compileRules} from '../rules/compile-rules.js';
+import {type Rules} from '../rules/parse-rules.js';
 import {contentsOf} from './change.js';
 import {refuse} from './choose-directory.js';
 import {documentToChanges} from './document.js';
@@ -53,7 +54,7 @@ export function editByDocument(directory: Directory, document: ConfigurationJson
 /** Throws a CliError for rules with faults; undefined: none are installed any more. */
 export function editRules(directory: Directory, given: Rules | undefined, native: Native): Edit {
 	refuse(given?.faults ?? [], 'Nothing was changed. rsconfig(1) says how rules are written.');
-	const text = given && `${compileRules(given.rules, name => profilePairs(readProfile(name, native), native), '\n')}\n`;
+	const text = given && `${compileRules(given.rules, native, '\n')}\n`;
 	return {directory: directory.path, changes: new Map([[otherFiles.rules, text]]), before: withFaulty(directory, [otherFiles.rules])};
 }
 

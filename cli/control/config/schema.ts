@@ -71,20 +71,27 @@ function settingSchema(option: Option): Schema {
 }
 
 function ruleSchema(options: readonly Option[], settings: Schema): Schema {
+	const own = options.filter(({isOfConnection}) => isOfConnection).map(({name}) => name);
 	const transports = options.find(({name}) => name === 'transport')?.values.split('|') ?? [];
 	return {
 		type: 'object', additionalProperties: false,
-		oneOf: ['use', 'set', 'profile'].map(kind => ({required: [kind]})),
+		oneOf: [{required: ['use']}, aloneSchema('set', 'profile'), aloneSchema('profile', 'set')],
+		anyOf: [{not: {required: ['use']}}, {properties: {set: {type: 'object', propertyNames: {enum: own}}}}],
 		properties: {
 			use: {enum: ['both', ...transports], description: 'What may carry the connections; both is auto.'},
 			role: {enum: ['server', 'client', '*'], description: 'Which end the program is.'},
 			program: {...word, description: 'Its name without directory; * stands for any characters.'},
 			peer: {...word, description: 'The other end: an IPv4 address, an IPv6 address in brackets, either with /bits, or *.'},
 			port: {type: ['integer', 'string'], minimum: 1, maximum: 65_535, pattern: String.raw`^(\*|\d{1,5}(-\d{1,5})?)$`, description: 'That the server listens on: one, or a range.'},
-			set: {...settings, minProperties: 1, description: 'Settings of the program.'},
-			profile: {...word, description: 'The settings of this profile for the program.'},
+			set: {...settings, minProperties: 1, description: `Settings of the program; with use, of the connections: ${own.join(', ')}. They win over the profile's.`},
+			profile: {...word, description: 'The settings of this profile for the program; with use, for the connections.'},
 		},
 	};
+}
+
+/** A rule about a program, not about connections. */
+function aloneSchema(kind: string, other: string): Schema {
+	return {required: [kind], not: {anyOf: ['use', other, 'role', 'peer', 'port'].map(name => ({required: [name]}))}};
 }
 
 function preloadSchema(): Schema {

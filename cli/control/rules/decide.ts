@@ -1,6 +1,6 @@
 /** Which rule decides about a connection, which about the settings of a program, and why no earlier one did. */
 import {type Native} from '../../native.js';
-import {toRaw, type Raw} from '../raw.js';
+import {toRaw} from '../raw.js';
 import {type Rule} from './parse-rules.js';
 
 export type Role = 'server' | 'client';
@@ -40,8 +40,8 @@ export function findUseRule(rules: readonly Rule[], subject: Subject, native: Na
 	return rules.find(rule => rule.parsed.kind === 'use' && matches(rule, subject, native));
 }
 
-function matches({text}: Rule, {program, role, address, port}: Subject, native: Native): boolean {
-	return native.ruleMatches(text as Raw, toRaw(program), role === 'server', address, port);
+function matches({raw}: Rule, {program, role, address, port}: Subject, native: Native): boolean {
+	return native.ruleMatches(raw, toRaw(program), role === 'server', address, port);
 }
 
 function findMismatch({parsed}: Rule, {program, role, port}: Subject, native: Native): Considered['mismatch'] {

@@ -5,12 +5,13 @@ import {type Fault} from '../config/fault.js';
 import {lineOfPath} from '../config/line-of-path.js';
 import {parseJson} from '../config/parse-json.js';
 import {findOption, parseValue} from '../config/parse-value.js';
-import {describeRange} from '../check-setting.js';
 import {CliError} from '../cli-error.js';
 import {findNearest} from '../find-nearest.js';
 import {listProfiles} from '../profiles/profiles.js';
-import {toRaw, type Raw} from '../raw.js';
+import {fromRaw, toRaw, type Raw} from '../raw.js';
+import {findRemedy} from './find-remedy.js';
 import {formatRule, type RuleJson} from './format-rule.js';
+import {removeUnits} from './remove-units.js';
 
 /** As the core has it. */
 const rulesMax = 256;
@@ -18,8 +19,10 @@ const rulesMax = 256;
 export type Rule = {
 	/** From 1 on, in the file. */
 	readonly line: number;
-	/** As the core reads it, without comment. */
+	/** As the core reads it, without comment and units. */
 	readonly text: string;
+	/** The bytes of that. */
+	readonly raw: Raw;
 	readonly parsed: Exclude<ParsedRule, {fault: string} | {kind: 'none'}>;
 };
 
@@ -30,14 +33,14 @@ type How = {readonly isInstalled?: boolean};
 
 /** `text` has one character a byte. */
 export function parseRules(text: string, file: string, native: Native, how: How = {}): Rules {
-	return /^\s*[[{]/.test(text) ? parseRulesJson(text, file, native) : parseRulesText(text, file, native, how);
+	return /^\s*[[{]/.test(text) ? parseRulesJson(fromRaw(text as Raw), file, native) : parseRulesText(text, file, native, how);
 }
 
 export function parseRulesText(text: string, file: string, native: Native, {isInstalled = false}: How = {}): Rules {
 	const rules: Rule[] = [];
 	const faults: Fault[] = [];
 	for (const [index, line] of text.split('\n').entries()) {
-		takeLine({text: line, line: index + 1, file}, native, {rules, faults});
+		takeLine({raw: (isInstalled ? line : removeUnits(line, native)) as Raw, line: index + 1, file}, native, {rules, faults});
 	}
 
 	return finish(rules, faults, file, isInstalled);
@@ -68,7 +71,7 @@ export function parseRuleList(list: readonly RuleJson[], {text, file, path, line
 	for (const [index, rule] of list.entries()) {
 		const line = known ?? lineOfPath(text, `${path}/${index}`);
 		try {
-			takeLine({text: toRaw(formatRule(withoutUnits(rule, native))), line, file}, native, {rules, faults});
+			takeLine({raw: toRaw(formatRule(withPlainValues(rule, native))), line, file}, native, {rules, faults});
 		} catch (error) {
 			if (!(error instanceof CliError)) {
 				throw error;
@@ -89,17 +92,17 @@ export function faultsOfList(list: unknown, {isSound, ...place}: {readonly text:
 }
 
 /** Throws a CliError. */
-function withoutUnits({set, ...rest}: RuleJson, native: Native): RuleJson {
+function withPlainValues({set, ...rest}: RuleJson, native: Native): RuleJson {
 	return set ? {...rest, set: Object.fromEntries(Object.entries(set).map(([key, value]) => [key, parseValue(findOption(key, native), String(value), native)]))} : rest;
 }
 
-type Line = {readonly text: string; readonly line: number; readonly file: string};
+type Line = {readonly raw: Raw; readonly line: number; readonly file: string};
 
-function takeLine({text, line, file}: Line, native: Native, {rules, faults}: {rules: Rule[]; faults: Fault[]}): void {
+function takeLine({raw, line, file}: Line, native: Native, {rules, faults}: {rules: Rule[]; faults: Fault[]}): void {
 	const place = {file, line};
-	const parsed = native.ruleParse(text as Raw);
+	const parsed = native.ruleParse(raw);
 	if (parsed.kind === undefined) {
-		faults.push({...place, message: parsed.fault, remedy: remedyFor(text, parsed.word, native)});
+		faults.push({...place, message: parsed.fault, remedy: findRemedy(fromRaw(raw), parsed.word, native)});
 		return;
 	}
 
@@ -107,16 +110,22 @@ function takeLine({text, line, file}: Line, native: Native, {rules, faults}: {ru
 		return;
 	}
 
-	if (parsed.kind === 'profile') {
+	const profile = profileOf(parsed);
+	if (profile !== undefined) {
 		const names = listProfiles();
-		if (!names.includes(parsed.rest)) {
-			const nearest = findNearest(parsed.rest, names);
-			faults.push({...place, message: `no profile is called "${parsed.rest}"`, remedy: nearest === undefined ? `There are: ${names.join(', ')}.` : `Did you mean ${nearest}?`});
+		if (!names.includes(profile)) {
+			const nearest = findNearest(profile, names);
+			faults.push({...place, message: `no profile is called "${profile}"`, remedy: nearest === undefined ? `There are: ${names.join(', ')}.` : `Did you mean ${nearest}?`});
 			return;
 		}
 	}
 
-	rules.push({line, text: text.replace(/(^|\s)#.*/, '').trim(), parsed});
+	const plain = raw.replace(/(^|\s)#.*/, '').trim() as Raw;
+	rules.push({line, text: fromRaw(plain), raw: plain, parsed});
+}
+
+function profileOf(parsed: Rule['parsed']): string | undefined {
+	return parsed.kind === 'use' ? parsed.profile : (parsed.kind === 'profile' ? parsed.rest : undefined);
 }
 
 function finish(rules: Rule[], faults: Fault[], file: string, isInstalled: boolean): Rules {
@@ -125,33 +134,10 @@ function finish(rules: Rule[], faults: Fault[], file: string, isInstalled: boole
 		faults.push({file, line: uses[rulesMax]?.line ?? 0, message: `more than ${rulesMax} rules`, remedy: 'Use prefixes and port ranges to write fewer.'});
 	}
 
-	const profile = isInstalled ? rules.find(({parsed}) => parsed.kind === 'profile') : undefined;
+	const profile = isInstalled ? rules.find(({parsed}) => profileOf(parsed) !== undefined) : undefined;
 	if (profile) {
 		faults.push({file, line: profile.line, message: 'a profile is not known to the library itself', remedy: 'Install the rules with rsconfig rules install, which puts the profile\'s settings here.'});
 	}
 
 	return {rules, faults};
 }
-
-/** The word at fault and, for a mistyped one, the nearest right one. */
-function remedyFor(text: string, number: number, native: Native): string {
-	const word = text.trim().split(/\s+/)[number - 1];
-	if (word === undefined) {
-		return 'A word is missing.';
-	}
-
-	const [key = ''] = word.split('=');
-	const options = native.options();
-	const transports = options.find(({name}) => name === 'transport')?.values.split('|') ?? [];
-	const nearest = findNearest(key, ['use', 'set', 'profile', 'both', 'server', 'client', ...transports, ...options.map(({name}) => name)]);
-	const about = word.includes('=') ? options.find(({name}) => name === key || name === nearest) : undefined;
-	const shown = JSON.stringify(word.length > 40 ? `${word.slice(0, 40)}...` : word);
-	const question = nearest === undefined || nearest === key ? '' : `; did you mean ${nearest}?`;
-	return `It says ${shown}${question}.${about ? ` ${about.name} is ${describeRange(about)}.` : ''}`.replace('?.', '?');
-}
-
-/** Text that the core takes as RSOCKET_RULES or as its file: checked, without comments, profiles resolved. */
-export function compileRules(rules: readonly Rule[], settingsOf: (profile: string) => readonly string[], separator: string): string {
-	return rules.map(({text, parsed}) => parsed.kind === 'profile' ? `set ${toRaw(parsed.program)} ${settingsOf(parsed.rest).join(' ')}` : text).join(separator);
-}
-

@@ -2,7 +2,9 @@
 import path from 'node:path';
 import {type Native} from '../../native.js';
 import {refuse} from '../config/choose-directory.js';
+import {ownSettings} from './compile-rules.js';
 import {considerUseRules, findSettingsRule, type Considered, type Role} from './decide.js';
+import {pairsToJson} from './format-rule.js';
 import {parsePeer} from './parse-peer.js';
 import {type Rule} from './parse-rules.js';
 import {readRules} from './read-rules.js';
@@ -12,6 +14,10 @@ export type RuleVerdict = {
 	readonly role: Role;
 	/** A value of the transport setting; undefined: no rule decides. */
 	readonly transport: string | undefined;
+	/** What the rule that decides gives the connection, in place of the process's. */
+	readonly settings: Readonly<Record<string, number | string>>;
+	/** The one that these come from, but for those that stand in the rule. */
+	readonly profile: string | undefined;
 	/** Up to the one that decides, which has no mismatch. */
 	readonly considered: readonly Considered[];
 };
@@ -33,8 +39,9 @@ export function tryRules(file: string | undefined, subject: RuleSubject, directo
 	const roles: readonly Role[] = subject.role === undefined ? ['server', 'client'] : [subject.role];
 	const verdicts = roles.map((role): RuleVerdict => {
 		const considered = considerUseRules(rules, {program, role, ...peer}, native);
-		const {parsed} = considered.find(({mismatch}) => mismatch === undefined)?.rule ?? {};
-		return {role, transport: parsed?.kind === 'use' ? parsed.transport : undefined, considered};
+		const rule = considered.find(({mismatch}) => mismatch === undefined)?.rule;
+		const parsed = rule?.parsed.kind === 'use' ? rule.parsed : undefined;
+		return {role, transport: parsed?.transport, settings: pairsToJson(parsed ? ownSettings(parsed, native) : []), profile: parsed?.profile, considered};
 	});
 	return {file: name, program, verdicts, settings: findSettingsRule(rules, program, native)};
 }

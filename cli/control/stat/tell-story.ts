@@ -44,7 +44,7 @@ export function formatStory({end, other, otherEvents}: Story, reasons: readonly 
 }
 
 function formatEnd({connection, events}: End, remedy: string | undefined, reasons: readonly Reason[], paint: Paint): string[] {
-	const {pid, program, fd, role, local, peer, state, send, recv, ageSeconds, sleeps, spins} = connection;
+	const {pid, program, fd, role, local, peer, state, send, recv, ageSeconds, sleeps, spins, settingsLine} = connection;
 	const row = reasons.find(({code}) => code === connection.reason);
 	const first = events[0];
 	return [
@@ -52,6 +52,7 @@ function formatEnd({connection, events}: End, remedy: string | undefined, reason
 		`  sent      ${formatBytes(send.bytes)} in ${send.calls} messages, now over ${carriers[send.transport] ?? send.transport}; ${formatBytes(send.shmBytes)} went through shared memory`,
 		`  received  ${formatBytes(recv.bytes)} in ${recv.calls} messages, now over ${carriers[recv.transport] ?? recv.transport}; ${formatBytes(recv.shmBytes)} came through shared memory`,
 		...(sleeps + spins > 0 ? [`  waits     ${sleeps} slept in the kernel, ${spins} ended while they still spun`] : []),
+		...(settingsLine === undefined ? [] : [`  settings  some of its own, by line ${settingsLine} of the rules`]),
 		`  reason    ${paint(connection.isPromoted ? 'green' : 'yellow', connection.reason)}: ${row?.text ?? 'the library is of another version'}`,
 		`  remedy    ${remedy ?? 'Run one version.'}`,
 		...(first

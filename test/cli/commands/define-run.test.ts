@@ -15,7 +15,7 @@ test('choices and settings are those of the core\'s table', t => {
 });
 
 test('a table with other rows makes another tool', t => {
-	const other = defineRun({...native, options: () => [{name: 'transport', unit: 'enum', default: 0, min: 0, max: 1, values: 'a|b', help: 'H.'}]});
+	const other = defineRun({...native, options: () => [{name: 'transport', unit: 'enum', default: 0, min: 0, max: 1, values: 'a|b', isOfConnection: false, help: 'H.'}]});
 	t.deepEqual(other.options?.['transport']?.choices, ['a', 'b']);
 	t.deepEqual(other.options?.['log-level']?.choices, []);
 });

@@ -35,6 +35,7 @@ export function makeRecord(record: Partial<ConnectionRecord>): Buffer {
 	}
 
 	bytes.write(record.program ?? '', 144);
+	bytes.writeUInt16LE(record.settingsLine ?? 0, 176);
 	return bytes;
 }
 

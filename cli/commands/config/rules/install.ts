@@ -10,7 +10,7 @@ const json = '{version, isDryRun, changes: [{file, before, after}]}; before and 
 export const rulesInstallCommand = defineCommand({
 	command: 'install <file>',
 	describe: 'Makes a file of rules the one that programs obey',
-	description: ['The rules are checked first. Comments go; a profile becomes the settings that it has now.'],
+	description: ['The rules are checked first. Comments go; a profile becomes the settings that it has now, and values lose their units.'],
 	positionals: {file: {type: 'string', demandOption: true, describe: 'Rules as text or JSON; - is standard input'}},
 	options: dryRunOption,
 	json,

@@ -74,6 +74,7 @@ const soundRules: ReadonlyArray<Readonly<Record<string, unknown>>> = [
 	{use: 'tcp', role: 'server', program: 'redis-*', peer: '10.0.0.0/8', port: 6379},
 	{set: {polling_time: '50us'}, program: 'nginx'},
 	{profile: 'latency'},
+	{use: 'both', port: 80, profile: 'latency', set: {ring_size: '1M'}},
 ];
 const soundPreload = [{program: '*', domain: 'INET', type: 'STREAM', protocol: 'TCP'}];
 
@@ -81,7 +82,7 @@ function line(number: number): RegExp {
 	return new RegExp(String.raw`bad\.json:${number}: `);
 }
 
-/** Settings, rules and preload each begin on a line that is known: 4, 7 and 12. */
+/** Settings, rules and preload each begin on a line that is known: 4, 7 and 13. */
 function write(settings: Readonly<Record<string, unknown>>, rules: readonly unknown[] = soundRules, preload: readonly unknown[] = soundPreload): string {
 	const rows = (list: readonly unknown[]) => list.map(item => JSON.stringify(item)).join(',\n');
 	return `{\n"version": 1,\n"settings": {\n${JSON.stringify(settings).slice(1, -1)}\n},\n"rules": [\n${rows(rules)}\n],\n"preload": [\n${rows(preload)}\n]\n}\n`;
@@ -93,7 +94,7 @@ function badDocument(random: Random): Bad {
 	const rule = random(3);
 	const replace = (change: Readonly<Record<string, unknown>>) => soundRules.map((item, index) => index === rule ? {...item, ...change} : item);
 	const atRule = line(7 + rule);
-	switch (random(10)) {
+	switch (random(11)) {
 		case 0: {
 			const text = write(sound);
 			return {text: text.slice(0, random(text.length - 3)), expected: /bad\.json:\d+: no JSON/};
@@ -113,7 +114,7 @@ function badDocument(random: Random): Bad {
 		}
 
 		case 4: {
-			return {text: write(sound, replace({use: 'tcp', set: {polling_time: 1}, profile: 'latency'})), expected: new RegExp(`${atRule.source}.*exactly one of use, set and profile`)};
+			return {text: write(sound, soundRules.map((item, index) => index === rule ? pick([{set: {polling_time: 1}, profile: 'latency'}, {set: {polling_time: 1}, port: 80}, {profile: 'latency', role: 'server'}], random) : item)), expected: new RegExp(`${atRule.source}.*It has use, maybe with set and profile`)};
 		}
 
 		case 5: {
@@ -122,7 +123,7 @@ function badDocument(random: Random): Bad {
 		}
 
 		case 6: {
-			return {text: write(sound, [...soundRules, pick<unknown>([null, 3, 'use tcp * * *', [], {}, {program: '*'}, {profile: 'latncy'}, {set: {}}], random)]), expected: line(10)};
+			return {text: write(sound, [...soundRules, pick<unknown>([null, 3, 'use tcp * * *', [], {}, {program: '*'}, {profile: 'latncy'}, {set: {}}], random)]), expected: line(11)};
 		}
 
 		case 7: {
@@ -130,11 +131,16 @@ function badDocument(random: Random): Bad {
 			const entry = random(2) === 0
 				? Object.fromEntries(Object.entries(soundPreload[0] ?? {}).filter(([key]) => key !== name))
 				: {...soundPreload[0], [name]: pick<unknown>([7, '', 'a b', '/x/y/z', null], random)};
-			return {text: write(sound, soundRules, [entry]), expected: line(12)};
+			return {text: write(sound, soundRules, [entry]), expected: line(13)};
 		}
 
 		case 8: {
 			return {text: write(sound).replace('"version": 1', pick(['"version": 2', '"version": "1"', '"versions": 1'], random)), expected: /bad\.json:[12]: /};
+		}
+
+		case 9: {
+			const change = pick([{profile: 'latncy'}, {profile: ''}, {set: {}}, {set: {[option.name]: badValue(option, random)}}, {set: {[misspell(option.name, random)]: 1}}, {set: {io_uring: 1}}, {set: {transport: 'tcp'}}, {set: 'ring_size=1'}], random);
+			return {text: write(sound, soundRules.with(3, {...soundRules[3], ...change})), expected: line(10)};
 		}
 
 		default: {
@@ -154,12 +160,16 @@ function breakLine(lines: readonly string[], random: Random, breakWord: (words: 
 	return {text: lines.map((text, index) => index === at ? broken : text).join('\n'), expected: new RegExp(String.raw`bad\.json:${at + 1}: .*\. \S`)};
 }
 
-const ruleLines = ['use tcp server redis-* 10.0.0.0/8:6379', 'use both * * [::1]:7000-7010', 'set nginx polling_time=0 ring_size=64', 'profile * latency', 'use shm client curl *'];
+const ruleLines = ['use tcp server redis-* 10.0.0.0/8:6379', 'use both * * [::1]:7000-7010', 'set nginx polling_time=0 ring_size=64', 'profile * latency', 'use shm client curl *', 'use both server redis *:6379 profile=latency promote_after_calls=1 ring_size=64K'];
 
 function badRules(random: Random): Bad {
 	return breakLine(ruleLines, random, words => {
 		const at = random(words.length);
 		const word = words[at] ?? '';
+		if (words.length > 5 && random(2) === 0) {
+			return breakOwn(words, random).join(' ');
+		}
+
 		switch (random(5)) {
 			case 0: {
 				return words.slice(0, Math.max(1, random(Math.min(words.length, 3)))).join(' ');
@@ -182,6 +192,17 @@ function badRules(random: Random): Bad {
 			}
 		}
 	});
+}
+
+/** What a use rule gives its connections, made wrong. */
+function breakOwn(words: string[], random: Random): string[] {
+	const before = words.slice(0, 5);
+	const option = pick(numbers, random);
+	return pick([
+		[...before, ...words.slice(5).toReversed()], [...words, 'profile=low-cpu'], [...before, 'profile='], [...before, 'latency'], [...words, 'profile'], [...words, `${misspell('ring_size', random)}=1`],
+		[...before, 'profile=latncy'], [...words, `${option.name}=${badValue(option, random)}`], [...words, `${misspell(option.name, random)}=1`], [...words, pick(['log_level=info', 'mem_default=64K', 'iomap_size=1'], random)],
+		[...words, 'transport=tcp'], [...words, 'ring_size=64,polling_time=0'], [...words, '=', '1'], [...words, `ring_size=${'1'.repeat(600)}`],
+	], random);
 }
 
 test('rules', async t => {

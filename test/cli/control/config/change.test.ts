@@ -3,6 +3,7 @@ import path from 'node:path';
 import test from 'ava';
 import {contentsOf, perform} from '../../../../cli/control/config/change.js';
 import {loadNative} from '../../../../cli/native.js';
+import {toRaw} from '../../../../cli/control/raw.js';
 import {makeRoot} from '../../helpers/make-root.js';
 import {contentsOf as filesOf} from '../../helpers/run-config.js';
 
@@ -26,6 +27,13 @@ test('only what really changes is written and told', t => {
 	t.deepEqual(filesOf(directory), {polling_time: '1\n', ring_size: '64\n', mem_default: '64\n'});
 	t.deepEqual(perform(edit, {native}), told);
 	t.deepEqual(filesOf(directory), {polling_time: '1\n', ring_size: '128\n', transport: 'shm\n'});
+});
+
+test('bytes are told as the text that they are', t => {
+	const directory = makeRoot(t, {});
+	const edit = {directory, changes: new Map([['rules', toRaw('use tcp * caf\u00E9 *\n')]]), before: new Map([['rules', toRaw('# \u20AC\n')]])};
+	t.deepEqual(perform(edit, {native}), [{file: `${directory}/rules`, before: '# \u20AC\n', after: 'use tcp * caf\u00E9 *\n'}]);
+	t.is(readFileSync(path.join(directory, 'rules'), 'utf8'), 'use tcp * caf\u00E9 *\n');
 });
 
 test('nothing to change makes no directory', t => {

@@ -33,7 +33,7 @@ test('what stands where, in words instead of patterns', t => {
 		['{"version": 1,\n"settings": {"polling_time": true}}', 'f:2: polling_time cannot have this value. It is a number from 0 to 1000000 (us); 10us, 5ms, 1s are understood.'],
 		['{"version": 1,\n"rules": [{"use": "tcp"},\n{"use": "tcp", "role": "both"}]}', 'f:3: rule 2: role is not as the schema has it. It is one of server, client, *.'],
 		['{"version": 1,\n"rules": [{"set": {}}]}', 'f:2: rule 1: set is not as the schema has it. It names at least one.'],
-		['{"version": 1,\n"rules": [{}]}', 'f:2: rule 1 is not as the schema has it. It has exactly one of use, set and profile.'],
+		['{"version": 1,\n"rules": [{}]}', 'f:2: rule 1 is not as the schema has it. It has use, maybe with set and profile; or one of these two alone, without role, peer and port.'],
 		['{"version": 1,\n"rules": [null]}', 'f:2: rule 1 is not as the schema has it. It is an object.'],
 		['{"version": 1,\n"preload": [{"program": "a b", "domain": "*", "type": "*", "protocol": "*"}]}', 'f:2: preload entry 1: program is not as the schema has it. It is text without spaces, # and control characters.'],
 		['{"version": 1,\n"preload": [{"program": "a", "domain": "*", "type": "*"}]}', 'f:2: preload entry 1 is not as the schema has it. It needs "protocol".'],

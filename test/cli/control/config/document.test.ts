@@ -50,7 +50,7 @@ test('every fault of a document is told, with file and line', t => {
 		['{}', /config\.json:1: the document is not as the schema has it\. It needs "version"/],
 		['{"version": 1,\n"settings": {\n"poling_time": 1}}', /config\.json:3: settings knows no "poling_time"\. Did you mean polling_time\?/],
 		['{"version": 1,\n"settings": {\n"polling_time": -1}}', /config\.json:3: polling_time cannot have this value\. It is a number from 0 to 1000000/],
-		['{"version": 1, "rules": [{}, {"use": "tpc"}]}', /rule 1 .*exactly one of use, set and profile[^]*rule 2: use .*one of both, auto, shm, tcp/],
+		['{"version": 1, "rules": [{}, {"use": "tpc"}]}', /rule 1 .*It has use, maybe with set and profile[^]*rule 2: use .*one of both, auto, shm, tcp/],
 		['{"version": 1, "rules": [{"use": "tcp"}, {"use": "tcp", "peer": "10.0.0.1/40"}]}', /config\.json:1: an IPv4 prefix has 0 to 32 bits/],
 		['{"version": 1, "rules": [{"profile": "latancy"}]}', /json:1: no profile is called "latancy"\. Did you mean latency\?/],
 		['{"version": 1, "preload": [{"program": "*", "domain": "INTE", "type": "*", "protocol": "*"}]}', /config\.json:1: "INTE" is no domain/],

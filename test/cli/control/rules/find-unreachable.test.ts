@@ -29,6 +29,7 @@ test('each word must be as wide', t => {
 		['use tcp * * *', 'use shm server a 10.0.0.0/8:80', true], ['use tcp server * *', 'use tcp * * *', false], ['use tcp server * *', 'use tcp client * *', false],
 		['use tcp * * *:80', 'use tcp * * *', false], ['use tcp * * *:80-90', 'use tcp * * *:80-90', true], ['use tcp * * *:80-90', 'use tcp * * *:79-90', false], ['use tcp * * *:80-90', 'use tcp * * *:80-91', false],
 		['use tcp * * 10.0.0.0/8', 'use tcp * * *', false], ['use tcp * a *', 'use tcp * b *', false], ['use tcp * a *', 'use tcp * * *', false],
+		['use both * * *:80', 'use both * * *:80 profile=latency', true], ['use both * * *:80 ring_size=64', 'use tcp * * *:80', true], ['use both * * *:80 ring_size=64', 'set * ring_size=64', false],
 		['set a polling_time=0', 'set a ring_size=64', true], ['set a polling_time=0', 'set * polling_time=0', false], ['set * polling_time=0', 'use tcp * * *', false], ['use tcp * * *', 'set * polling_time=0', false],
 	] as const) {
 		t.deepEqual(find(earlier, later), isCovered ? [[2, 1]] : [], `${earlier}, then ${later}`);

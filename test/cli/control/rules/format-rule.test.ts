@@ -25,6 +25,7 @@ function parseJson(json: RuleJson): Rule | undefined {
 test('text and JSON say the same', t => {
 	for (const line of [
 		'use tcp server redis-* 10.0.0.0/8:6379', 'use both * * *:*', 'use auto * * *', 'use shm client x [::1]:7-9', 'use tcp * * *:1-65535', 'use tcp * a=b *', 'use tcp * caf\u00E9 *',
+		'use both server x *:80 profile=latency ring_size=64', 'use both * * * profile=low-cpu', 'use tcp * * * promote_tries=3 polling_time=0',
 		'set * polling_time=0 transport=shm', 'set caf\u00E9 polling_time=0', 'profile nginx latency',
 	]) {
 		const rule = parse(line);
@@ -58,5 +59,6 @@ test('what a rule in JSON leaves open is any', t => {
 	t.is(formatRule({use: 'tcp'}), 'use tcp * * *:*');
 	t.is(formatRule({use: 'tcp', port: 80}), 'use tcp * * *:80');
 	t.is(formatRule({profile: 'latency'}), 'profile * latency');
+	t.is(formatRule({use: 'both', set: {ring_size: 64}, profile: 'latency'}), 'use both * * *:* profile=latency ring_size=64');
 	t.is(formatRule({set: {polling_time: 1, transport: 'shm'}, program: 'a'}), 'set a polling_time=1 transport=shm');
 });

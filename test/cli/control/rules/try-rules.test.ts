@@ -29,6 +29,13 @@ test('one role alone, and nothing that decides', t => {
 	t.is(attempt(t, {program: 'nginx', peer: '1.2.3.4:5'}, '# none\n').settings, undefined);
 });
 
+test('what the rule that decides gives the connection', t => {
+	const {verdicts} = attempt(t, {program: 'nginx', peer: '1.2.3.4:80'}, 'use both server * *:80 profile=low-cpu polling_time=5\nuse both * * *\n');
+	t.deepEqual(verdicts.map(({profile, settings}) => [profile, settings]), [
+		['low-cpu', {polling_time: 5, promote_after_calls: 32, promote_after_bytes: 262_144, ring_size: 0}], [undefined, {}],
+	]);
+});
+
 test('IPv4 within IPv6 is IPv4 to the rules', t => {
 	t.is(attempt(t, {program: 'redis-cli', peer: '[::ffff:10.1.2.3]:6379', role: 'client'}).verdicts[0]?.transport, 'auto');
 });

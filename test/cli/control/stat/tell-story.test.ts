@@ -23,6 +23,11 @@ test('what is not known', t => {
 	t.regex(text, /now over unknown/);
 });
 
+test('a line of the rules that gave it settings', t => {
+	t.notRegex(tell({kind: 'elsewhere'}), /settings/);
+	t.regex(formatStory({end: {connection: {...connection, settingsLine: 7}, events: []}, other: {kind: 'elsewhere'}, otherEvents: []}, [], (_style, text) => text), /\n {2}settings {2}some of its own, by line 7 of the rules\n/);
+});
+
 test('what the other end refuses is what has to be changed', t => {
 	const reasons = [{code: 'peer-absent', text: 'No answer.', remedy: 'Start the other.'}, {code: 'rule', text: 'A rule.', remedy: 'See which.'}, {code: 'searching', text: 'Looking.', remedy: 'Wait.'}];
 	const end = (reason: string): LiveConnection => ({...connection, reason});

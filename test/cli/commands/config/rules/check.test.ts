@@ -27,6 +27,26 @@ test('check: faults with lines', async t => {
 	t.regex(lines[8] ?? '', /begins with/);
 });
 
+test('check: what only a process can have is told with the rule that gives it', async t => {
+	const {directory, file} = makeRules(t, 'use both server redis-server *:6379 profile=latency ring_size=16M\nuse both server redis-server *:6380 mem_default=1M\n');
+	const {code, stdout} = await runConfig(directory, ['rules', 'check', file]);
+	t.is(code, 1);
+	t.is(stdout, `${file}:2: this setting is the whole process's, not a connection's: only a set rule can give it. It says "mem_default=1048576"; a rule of its own gives it to the whole process: "set redis-server mem_default=1048576".\n`);
+});
+
+test('check: names beyond ASCII, in text and in JSON', async t => {
+	const {directory, file} = makeRules(t, 'use tcp * caf\u00E9 *\nuse both * \u20AC * caf\u00E9=1\n');
+	const {rules: [rule]} = await runConfigJson<{rules: ReadonlyArray<{text: string; rule: {program: string}}>}>(directory, ['rules', 'check', file]);
+	t.like(rule, {text: 'use tcp * caf\u00E9 *', rule: {program: 'caf\u00E9'}});
+	t.regex((await runConfig(directory, ['rules', 'check', file])).stdout, /It says "caf\u00E9=1"/);
+	const json = makeRules(t, '[{"use": "tcp", "program": "caf\u00E9"}]');
+	t.like(await runConfigJson(directory, ['rules', 'check', json.file]), {rules: [{text: 'use tcp * caf\u00E9 *:*'}]});
+	t.is((await runConfig(directory, ['rules', 'test', json.file, '--program', 'caf\u00E9', '--peer', '1.2.3.4:5'])).code, 1);
+	t.regex((await runConfig(directory, ['rules', 'test', json.file, '--program', 'caf\u00E9', '--peer', '1.2.3.4:5'])).stdout, /decides: use tcp \* caf\u00E9 \*:\*/);
+	t.regex((await runConfig(directory, ['rules', 'install', json.file])).stdout, /: use tcp \* caf\u00E9 \*:\*\n/);
+	t.regex((await runConfig(directory, ['diff'])).stdout, /use tcp \* caf\u00E9 \*:\*/);
+});
+
 test('more rules than the core takes', async t => {
 	const {directory, file} = makeRules(t, 'use both * a *\n'.repeat(257));
 	const {code, stdout} = await runConfig(directory, ['rules', 'check', file]);

@@ -19,6 +19,23 @@ test('install and remove', async t => {
 	t.is((await runConfig(makeRoot(t, {rules: 'x'.repeat(70_000)}), ['rules', 'remove'])).code, 0);
 });
 
+test('the profile of a use rule becomes settings, and what is exported is what is imported', async t => {
+	const {directory, file} = makeRules(t, 'use both server redis-server *:6379 profile=latency ring_size=16M # now\nuse shm * * * polling_time=5ms\n');
+	t.is((await runConfig(directory, ['rules', 'install', file])).code, 0);
+	const installed = 'use both server redis-server *:6379 polling_time=200 promote_after_calls=1 promote_after_bytes=32768 ring_size=16777216\nuse shm * * * polling_time=5000\n';
+	t.is(contentsOf(directory)['rules'], installed);
+	t.is((await runConfig(directory, ['validate'])).code, 0);
+	const exported = await runConfigJson<{rules: unknown[]}>(directory, ['export']);
+	t.deepEqual(exported.rules, [
+		{use: 'both', role: 'server', program: 'redis-server', peer: '*', port: 6379, set: {polling_time: 200, promote_after_calls: 1, promote_after_bytes: 32_768, ring_size: 16_777_216}},
+		{use: 'shm', role: '*', program: '*', peer: '*', set: {polling_time: 5000}},
+	]);
+	const other = makeRules(t, JSON.stringify(exported));
+	t.is((await runConfig(other.directory, ['import', other.file])).code, 0);
+	t.is(contentsOf(other.directory)['rules'], installed.replace('* * *', '* * *:*'));
+	t.is((await runConfig(directory, ['diff', makeRules(t, JSON.stringify({...exported, rules: [{use: 'both', profile: 'latency'}]})).file])).code, 1);
+});
+
 test('the JSON form', async t => {
 	const {directory, file} = makeRules(t, '[{"use": "tcp", "port": 80},\n{"profile": "low-cpu", "program": "nginx"},\n{"set": {"polling_time": 3, "transport": "shm"}}]');
 	t.is((await runConfig(directory, ['rules', 'install', file])).code, 0);

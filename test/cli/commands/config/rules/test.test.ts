@@ -30,6 +30,26 @@ test('test: which line decides, and why no earlier one', async t => {
 	t.regex((await runConfig('/nowhere', ['rules', 'test', '--program', 'a', '--peer', '1.2.3.4:5'])).stdout, /no rule is about it, the settings decide/);
 });
 
+test('test: what the rule that decides gives the connection', async t => {
+	const {directory, file} = makeRules(t, 'use both server redis-server *:6379 profile=latency ring_size=16M\nuse shm client * * polling_time=0\nuse both * * *\n');
+	const words = ['rules', 'test', file, '--program', 'redis-server', '--peer'];
+	const {code, stdout} = await runConfig(directory, [...words, '10.0.0.5:6379']);
+	t.is(code, 0);
+	t.is(stdout, [
+		'redis-server as server, with 10.0.0.5:6379: may leave TCP (auto)',
+		`  ${file}:1: decides: use both server redis-server *:6379 profile=latency ring_size=16777216`,
+		'  and gives the connection polling_time=200 promote_after_calls=1 promote_after_bytes=32768 ring_size=16777216 (profile latency)',
+		'redis-server as client, with 10.0.0.5:6379: may leave TCP (shm)',
+		`  ${file}:1: is about the other role: use both server redis-server *:6379 profile=latency ring_size=16777216`,
+		`  ${file}:2: decides: use shm client * * polling_time=0`,
+		'  and gives the connection polling_time=0',
+		'',
+	].join('\n'));
+	const {connections} = await runConfigJson<{connections: Array<{profile: string | null; settings: Record<string, number>}>}>(directory, [...words, '10.0.0.5:6379']);
+	t.like(connections, [{profile: 'latency', settings: {polling_time: 200, ring_size: 16_777_216}}, {profile: null, settings: {polling_time: 0}}]);
+	t.deepEqual((await runConfigJson<{connections: Array<{settings: object}>}>(directory, [...words, '10.0.0.5:80', '--role', 'server'])).connections[0]?.settings, {});
+});
+
 test('test: what it is asked must be right', async t => {
 	const {directory, file} = makeRules(t);
 	for (const peer of ['10.0.0.5', '10.0.0:5', 'host:5', '::1:5', '[::1]', '[::1]:0', '1.2.3.4:70000', '[1.2.3.4]:5', '']) {
