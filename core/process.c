@@ -160,6 +160,24 @@ static void warn(const char *sentence)
 	complained = true;
 }
 
+static bool configured;
+
+static void configure(void)
+{
+	settings_load(warn);
+	if (complained)
+		setenv(WARNED, "1", 1);
+	stats_init();
+	trace_init();
+	configured = environ;
+}
+
+void process_configure(void)
+{
+	if (!configured)
+		configure();
+}
+
 void process_init(void)
 {
 	void *mark = mmap(NULL, WIRE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -169,9 +187,5 @@ void process_init(void)
 		process_mark = mark;
 	}
 	renew();
-	settings_load(warn);
-	if (complained)
-		setenv(WARNED, "1", 1);
-	stats_init();
-	trace_init();
+	configure();
 }

@@ -55,5 +55,7 @@ extern bool process_moved;
 
 /* Once, before anything else of the engine. */
 void process_init(void);
+/* The first call of ours may have come before libc knew its environment: reads it if so. By a constructor. */
+void process_configure(void);
 
 #endif

@@ -54,9 +54,6 @@ struct trace_ring *trace_file_new(char *path, size_t size)
 	struct rlimit limit;
 	int fd, error = 0;
 
-	/* The first call of ours may have come before libc knew its environment. */
-	if (!wanted[0])
-		trace_init();
 	if (!wanted[0] || load_relaxed(&process_filtered))
 		return NULL;
 	path_expand(path, size);

@@ -78,7 +78,7 @@ __attribute__((constructor)) static void start(void)
 	const char *inherit;
 
 	preload_init();
-	/* Only now: the first call may have come before libc knew its environment. */
+	process_configure();
 	inherit = getenv(INHERIT_VARIABLE);
 	if (inherit) {
 		inherit_unpack(inherit);
