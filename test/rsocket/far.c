@@ -780,6 +780,49 @@ CASE(stopped_peer)
 	check_stopped(&(struct shape){AF_INET6, true});
 }
 
+/* More questions than a connection holds, whose answers nobody waits for: the next one goes through all the same. */
+static void check_impatient(const struct shape *shape)
+{
+	char *there = shared_new(LARGE), *bytes = malloc(LARGE);
+	int fd;
+	pid_t pid = far_start((struct far){.family = shape->family,
+					   .accepts_there = shape->accepts_there,
+					   .run = map_and_wait,
+					   .shared = there},
+			      &fd);
+
+	CHECK(bytes);
+	CHECK_GETS(fd, "m");
+	MUST(kill(pid, SIGSTOP));
+	kit_await_stopped(pid);
+	kit_set_timeout(fd, SO_SNDTIMEO, 1);
+	kit_set_timeout(fd, SO_RCVTIMEO, 1);
+	for (int i = 0; i < 1200; i++)
+		CHECK_FAILS(rioread(fd, bytes, 65536, 0, 0), EAGAIN);
+	for (int i = 0; i < 200; i++)
+		CHECK_FAILS(riowrite(fd, bytes, 65536, 0, 0), EAGAIN);
+	kit_set_timeout(fd, SO_SNDTIMEO, 0);
+	kit_set_timeout(fd, SO_RCVTIMEO, 0);
+	MUST(kill(pid, SIGCONT));
+	kit_pattern(bytes, LARGE, 3, 0);
+	CHECK_EQ(riowrite(fd, bytes, LARGE, 0, 0), LARGE);
+	CHECK_PATTERN(there, LARGE, 3, 0);
+	memset(bytes, 0, LARGE);
+	CHECK_EQ(rioread(fd, bytes, LARGE, 0, 0), LARGE);
+	CHECK_PATTERN(bytes, LARGE, 3, 0);
+	PUT(fd, "e");
+	CHECK_EXITS(pid, 0);
+	MUST(rclose(fd));
+	free(bytes);
+}
+
+CASE(impatient)
+{
+	hosts_make();
+	check_impatient(&(struct shape){AF_INET, false});
+	check_impatient(&(struct shape){AF_INET6, true});
+}
+
 /* A map that is taken back while it is being used: nothing comes there afterwards. */
 static void unmap_in_use(int fd, void *unused)
 {

@@ -432,6 +432,67 @@ CASE(handed_on)
 	hand_on(false);
 }
 
+/* --- answers that come slowly --- */
+
+static void answer_slowly(void *unused)
+{
+	struct sockaddr_storage to;
+	socklen_t size = sizeof(to);
+	static char bytes[WIRE_PLACE_MAX];
+	struct wire_answer answer;
+	struct wire_ask ask;
+	struct wire_far w;
+	int listener, main, fd, ways[2];
+
+	(void)unused;
+	go_there();
+	listener = raw_listen(AF_INET, 2, PORT);
+	main = raw_accept(listener);
+	MUST(syscall(SYS_getpeername, main, &to, &size));
+	for (int i = 0; (fd = raw_connect(&to)) < 0; i++) {
+		CHECK(i < 1000);
+		kit_sleep_ms(1);
+	}
+	CHECK_EQ(hear(fd, &w), WIRE_FAR_HELLO);
+	prove(main, fd, &to, 0, ways);
+	raw_put(main, "p", 1);
+	while (raw_get(ways[0], &ask, sizeof(ask)) == sizeof(ask)) {
+		CHECK_EQ(ask.what, WIRE_PLACE_READ);
+		answer = (struct wire_answer){.number = ask.number, .size = ask.size, .bytes = ask.size};
+		kit_pattern(bytes, ask.size, 3, ask.offset);
+		if (syscall(SYS_sendto, ways[0], &answer, sizeof(answer), MSG_NOSIGNAL, NULL, 0) < 0)
+			break;
+		for (size_t at = 0; at < ask.size; at += 2048) {
+			size_t left = ask.size - at;
+
+			if (syscall(SYS_sendto, ways[0], bytes + at, left < 2048 ? left : 2048, MSG_NOSIGNAL, NULL, 0) <
+			    0)
+				break;
+			kit_sleep_ms(2);
+		}
+	}
+}
+
+/* A placement that is not waited for takes many looks to read one of them. */
+CASE(slow_answers)
+{
+	static char bytes[3 * WIRE_PLACE_MAX];
+	struct pollfd entry = {.events = POLLPRI};
+	pid_t pid;
+	int fd;
+
+	hosts_make();
+	pid = kit_fork(answer_slowly, NULL);
+	fd = entry.fd = far_connect(AF_INET, 2, 3);
+	CHECK_GETS(fd, "p");
+	CHECK_EQ(rioread(fd, bytes, sizeof(bytes), 0, MSG_ZEROCOPY), sizeof(bytes));
+	CHECK_EQ(MUST(rpoll(&entry, 1, 10000)), 1);
+	CHECK_EQ(entry.revents, POLLERR);
+	CHECK_PATTERN(bytes, sizeof(bytes), 3, 0);
+	MUST(rclose(fd));
+	CHECK_EXITS(pid, 0);
+}
+
 /* --- they listen for an acceptor --- */
 
 enum host {
