@@ -595,7 +595,7 @@ static ssize_t peek(struct conn *c, struct iov_walk to, int flags)
 			shared_lock_drop(&c->shared->recv_lock);
 		/* Once it is found, what was peeked at in TCP is in the ring: not to be seen twice. */
 		if (awaited)
-			return stretch_awaited(c) ? n : peek(c, all, flags);
+			return stretch_awaited(c) || (n < 0 && n != -EAGAIN) ? n : peek(c, all, flags);
 		if (n > 0)
 			iov_walk_skip(&to, (size_t)n);
 		if (stage != STAGE_MOVING || (n < 0 && n != -EAGAIN))
@@ -1207,6 +1207,8 @@ int stream_shutdown(struct conn *c, int fd, int how)
 		error = placement_finish(c, fd, iomap_patience(c, true, load_relaxed(&c->shared->nonblock)));
 	if (error < 0)
 		return error;
+	if ((send || load_relaxed(&c->shared->shut_send)) && (recv || load_relaxed(&c->shared->shut_recv)))
+		stretch_await(c);
 	if (send) {
 		store_relaxed(&c->shared->shut_send, 1);
 		shared_lock_take(&c->shared->send_lock);

@@ -191,6 +191,9 @@ static enum stretch_state decide(struct conn *c, struct stretch *s)
 
 	if (kernel_ioctl(conn_fd(c), SIOCINQ, &waiting) < 0)
 		return STRETCH_ABSENT;
+	/* Not even looked at: TCP tells an error once, and not to us. */
+	if ((uint64_t)waiting <= before)
+		return ended ? STRETCH_ABSENT : STRETCH_AWAITED;
 	want = (size_t)before + sizeof s->bytes;
 	/* What the program has to read first tells nothing. More than the ring holds is not put there. */
 	if ((before && (uint64_t)waiting < want && !ended) || want > c->recv_ring.capacity)
@@ -272,14 +275,20 @@ void stretch_orphan(struct conn *c)
 		store_relaxed(&s->until_ns, clock_monotonic() + ORPHAN_NS);
 }
 
-void stretch_finish(struct conn *c)
+bool stretch_await(struct conn *c)
 {
 	for (int i = 0; stretch_awaited(c) && !stretch_look(c); i++) {
-		if (i == FINISH_MS) {
-			conn_reset(c, REASON_PROTOCOL);
-			stretch_withdraw(c);
-			return;
-		}
+		if (i == FINISH_MS)
+			return false;
 		kernel_sleep_ms(1);
 	}
+	return true;
+}
+
+void stretch_finish(struct conn *c)
+{
+	if (stretch_await(c))
+		return;
+	conn_reset(c, REASON_PROTOCOL);
+	stretch_withdraw(c);
 }

@@ -49,7 +49,10 @@ bool stretch_look(struct conn *c);
 void stretch_withdraw(struct conn *c);
 /* Who announced it is gone, without a word. */
 void stretch_orphan(struct conn *c);
-/* Before somebody reads past us: waits for the decision, a second and a half at most; then the connection is reset. */
+/* Before C takes no more bytes: one that comes then is answered by a reset, and what we sent is gone with it. Waits for the decision, a second and
+ * a half at most. Whether it was made. */
+bool stretch_await(struct conn *c);
+/* Before somebody reads past us: the same, or the connection is reset. */
 void stretch_finish(struct conn *c);
 
 static inline bool stretch_awaited(const struct conn *c)

@@ -432,6 +432,114 @@ CASE(handed_on)
 	hand_on(false);
 }
 
+/* --- ends of the connection that the other end's announcement must not change --- */
+
+enum ending {
+	RESET_BY_IT,  /* while its stretch is awaited */
+	CLOSED_BY_US, /* the stretch comes only then */
+	SHUT_BY_US,
+	EXITED_BY_US,
+	ENDINGS
+};
+
+#define QUEUED 150000
+
+struct awaited {
+	volatile int expected;
+	enum ending how;
+	int port;
+};
+
+static void announce_and_end(void *argument)
+{
+	struct awaited *a = argument;
+	const struct linger now = {.l_onoff = 1, .l_linger = 0};
+	const int small = 4096;
+	int listener, main, fd;
+	struct sockaddr_storage to;
+	socklen_t size = sizeof(to);
+	struct wire_stretch stretch;
+	struct wire_far w;
+	static char bytes[QUEUED + 1], want[QUEUED];
+
+	go_there();
+	listener = raw_listen(AF_INET, 2, PORT);
+	MUST(syscall(SYS_setsockopt, listener, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)));
+	main = raw_accept(listener);
+	MUST(syscall(SYS_getpeername, main, &to, &size));
+	for (int i = 0; (fd = raw_connect(&to)) < 0; i++) {
+		CHECK(i < 1000);
+		kit_sleep_ms(1);
+	}
+	CHECK_EQ(hear(fd, &w), WIRE_FAR_HELLO);
+	send_some(main, 0, 1000);
+	random_bytes(&stretch, sizeof(stretch));
+	CHECK_EQ(announce(fd, 1000, stretch.nonce, &w), WIRE_FAR_EXPECTED);
+	a->expected = 1;
+	kit_sleep_ms(300);
+	if (a->how == RESET_BY_IT) {
+		MUST(syscall(SYS_setsockopt, main, SOL_SOCKET, SO_LINGER, &now, sizeof(now)));
+		syscall(SYS_close, main);
+		return;
+	}
+	raw_put(main, &stretch, sizeof(stretch));
+	CHECK_EQ(raw_get(main, bytes, QUEUED + 1), QUEUED);
+	kit_pattern(want, QUEUED, 2, 0);
+	CHECK(memcmp(bytes, want, QUEUED) == 0);
+}
+
+static void end_while_awaited(void *argument)
+{
+	struct awaited *a = argument;
+	int fd = far_connect(AF_INET, 2, 4);
+	char byte;
+
+	kit_recv_pattern(fd, 1000, 1, 0);
+	while (!a->expected)
+		kit_sleep_ms(1);
+	if (a->how == RESET_BY_IT) {
+		kit_sleep_ms(500);
+		CHECK_FAILS(rrecv(fd, &byte, 1, 0), ECONNRESET);
+		CHECK_EQ(rrecv(fd, &byte, 1, 0), 0);
+	} else {
+		/* More than the other end takes. */
+		kit_set_option(fd, SOL_SOCKET, SO_SNDBUF, 212992);
+		kit_send_pattern(fd, QUEUED, 2, 0);
+	}
+	if (a->how == SHUT_BY_US)
+		MUST(rshutdown(fd, SHUT_RDWR));
+	if (a->how == EXITED_BY_US)
+		exit(0);
+	MUST(rclose(fd));
+}
+
+static void check_ending(enum ending how)
+{
+	struct awaited *a = shared_new(sizeof(*a));
+	pid_t there, here;
+
+	a->how = how;
+	there = kit_fork(announce_and_end, a);
+	here = kit_fork(end_while_awaited, a);
+	CHECK_EXITS(here, 0);
+	CHECK_EXITS(there, 0);
+}
+
+CASE(reset_while_awaited)
+{
+	hosts_make();
+	check_ending(RESET_BY_IT);
+}
+
+CASE(ends_before_it_comes)
+{
+	hosts_make();
+	for (enum ending how = CLOSED_BY_US; how < ENDINGS; how++) {
+		kit_note("ending %d", (int)how);
+		check_ending(how);
+	}
+}
+
 /* --- answers that come slowly --- */
 
 static void answer_slowly(void *unused)
