@@ -51,6 +51,16 @@ static bool settled_on_tcp(const struct conn *c, enum stage stage)
 	return stage == STAGE_RETURNED || (stage == STAGE_TCP && !load_acquire(&c->attached));
 }
 
+/* Once a stretch is decided, and what came before it is read, the kernel does it all. */
+static enum stage settle_stretch(struct conn *c)
+{
+	uint64_t flags;
+
+	if (stream_settle(c) && conn_recv_stage(c) == STAGE_RING && ring_readable(&c->recv_ring, &flags) == 0)
+		stream_settle_returned(c);
+	return conn_recv_stage(c);
+}
+
 enum route stream_recv_begin(int fd, struct passage *p)
 {
 	struct conn *c = fdtab_conn(fd);
@@ -73,6 +83,8 @@ enum route stream_recv_begin(int fd, struct passage *p)
 		promote_consent(c);
 		stage = conn_recv_stage(c);
 	}
+	if (__builtin_expect(load_relaxed(&c->stretch) != NULL, 0) && stage != STAGE_RETURNED)
+		stage = settle_stretch(c);
 	/* Whoever may be asked to send again, or is at it, must not sleep where it does not hear of that. */
 	if ((stage == STAGE_TCP || stage == STAGE_RETURNED) && !conn_sends(c)) {
 		conn_kernel_enter(&c->kernel_readers, p->generation);

@@ -2,6 +2,7 @@
 #include "hosts.h"
 
 #include <linux/errqueue.h>
+#include <sys/resource.h>
 
 #define LARGE (5 * MIB + 11)
 
@@ -778,6 +779,43 @@ CASE(stopped_peer)
 	hosts_make();
 	check_stopped(&(struct shape){AF_INET, false});
 	check_stopped(&(struct shape){AF_INET6, true});
+}
+
+/* Once the ends have met, waiting costs what it costs on any connection. */
+static void map_and_be_quiet(int fd, void *unused)
+{
+	static char bytes[64];
+
+	(void)unused;
+	MUST(riomap(fd, bytes, sizeof(bytes), PROT_WRITE, 0, 0));
+	kit_sleep_ms(600);
+	PUT(fd, "q");
+	CHECK_GETS(fd, "e");
+}
+
+static void check_idle(const struct shape *shape)
+{
+	static char bytes[64];
+	struct rusage before, after;
+	int fd;
+	pid_t pid = far_start(
+		(struct far){.family = shape->family, .accepts_there = shape->accepts_there, .run = map_and_be_quiet},
+		&fd);
+
+	MUST(riomap(fd, bytes, sizeof(bytes), PROT_WRITE, 0, 0));
+	kit_sleep_ms(50);
+	MUST(getrusage(RUSAGE_SELF, &before));
+	CHECK_GETS(fd, "q");
+	MUST(getrusage(RUSAGE_SELF, &after));
+	CHECK(after.ru_nvcsw - before.ru_nvcsw < 20);
+	PUT(fd, "e");
+	CHECK_EXITS(pid, 0);
+	MUST(rclose(fd));
+}
+
+CASE(idle_costs_nothing)
+{
+	each_shape(check_idle);
 }
 
 /* More questions than a connection holds, whose answers nobody waits for: the next one goes through all the same. */
