@@ -41,7 +41,11 @@ int stretch_hold(struct conn *c, uint64_t *position)
 	if (conn_send_stage(c) == STAGE_TCP && !promote_calls_under_way(c, &c->kernel_writers) && !promote_corked(c) &&
 	    promote_established(conn_fd(c)) && (kernel_poll_now(conn_fd(c), POLLOUT) & POLLOUT) &&
 	    promote_written(conn_fd(c), &x) == 0)
-		error = x == load_acquire(&c->shared->send_kernel) ? 0 : -EIO;
+		/* An urgent byte counts here, and where it is read apart it does not. */
+		error = x == load_acquire(&c->shared->send_kernel) &&
+					load_relaxed(&c->stats->reason) != REASON_RETURNED_FEATURE
+				? 0
+				: -EIO;
 	if (error < 0)
 		stretch_release(c);
 	else

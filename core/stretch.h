@@ -24,7 +24,7 @@ struct stretch {
 
 /* --- the end that writes it --- */
 
-/* From now on the program's sends wait. 0, and *POSITION in the stream; -EAGAIN: not now; -EIO: never, somebody writes behind our back. */
+/* From now on the program's sends wait. 0, and *POSITION in the stream; -EAGAIN: not now; -EIO: never, somebody writes behind our back, or wrote urgent bytes. */
 int stretch_hold(struct conn *c, uint64_t *position);
 /* Writes what is left of BYTES from *DONE on at POSITION, where they are held. 1 all is written; 0 not yet; -ESTALE somebody else wrote there, or is
  * able to; or another -errno: nothing more can be. */

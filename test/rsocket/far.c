@@ -597,6 +597,50 @@ CASE(short_streams_in_small_packets)
 	check_rounds(&(struct shape){AF_INET, true});
 }
 
+/* An urgent byte that has not come yet when the other end agrees to what proves the ends. */
+#define BEFORE_IT 30000
+
+static void read_past_urgent(void *unused)
+{
+	static char bytes[BEFORE_IT + 100];
+	struct sockaddr_storage address = address_of(AF_INET, 1, PORT);
+	int fd;
+
+	(void)unused;
+	go_there();
+	fd = (int)MUST(rsocket(AF_INET, SOCK_STREAM, 0));
+	kit_set_option(fd, SOL_SOCKET, SO_RCVBUF, 4096);
+	kit_set_option(fd, SOL_RDMA, RDMA_IOMAPSIZE, 4);
+	MUST(rconnect(fd, (struct sockaddr *)&address, kit_address_length(&address)));
+	kit_get(fd, bytes, 1);
+	/* Looks for the other end, and reads nothing meanwhile. */
+	MUST(rpoll(&(struct pollfd){.fd = fd, .events = POLLPRI}, 1, 500));
+	kit_sleep_ms(500);
+	kit_get(fd, bytes + 1, BEFORE_IT + 99);
+	CHECK_PATTERN(bytes, BEFORE_IT + 100, 1, 0);
+	PUT(fd, "e");
+	CHECK_EOF(fd);
+	MUST(rclose(fd));
+}
+
+CASE(urgent_byte_under_way)
+{
+	int listener, fd;
+	pid_t pid;
+
+	hosts_make();
+	listener = far_listen(AF_INET, 1, 4);
+	pid = kit_fork(read_past_urgent, NULL);
+	fd = (int)MUST(raccept(listener, NULL, NULL));
+	MUST(rclose(listener));
+	kit_send_pattern(fd, BEFORE_IT, 1, 0);
+	CHECK_EQ(rsend(fd, "u", 1, MSG_OOB), 1);
+	kit_send_pattern(fd, 100, 1, BEFORE_IT);
+	CHECK_GETS(fd, "e");
+	MUST(rclose(fd));
+	CHECK_EXITS(pid, 0);
+}
+
 /* --- the ways to wait --- */
 
 static void map_and_wait(int fd, void *shared)

@@ -805,6 +805,52 @@ static void listens(int from, int end)
 	}
 }
 
+/* An urgent byte is in the stream, and in no receive: where a stretch lies behind it only one end can tell. */
+static void listen_for_announcement(void *unused)
+{
+	struct sockaddr_storage to = address_of(AF_INET, 1, PORT), mine = address_of(AF_INET, 2, 40000);
+	int main, listener, fd;
+	struct wire_far w;
+	char bytes[8];
+
+	(void)unused;
+	go_there();
+	main = raw_socket(AF_INET);
+	MUST(syscall(SYS_bind, main, &mine, kit_address_length(&mine)));
+	listener = raw_socket(AF_INET);
+	MUST(syscall(SYS_bind, listener, &mine, kit_address_length(&mine)));
+	MUST(syscall(SYS_connect, main, &to, kit_address_length(&to)));
+	MUST(syscall(SYS_listen, listener, 8));
+	fd = raw_accept(listener);
+	kit_sleep_ms(200);
+	w = word(WIRE_FAR_HELLO);
+	say(fd, &w);
+	CHECK_EQ(hear(fd, &w), 0);
+	CHECK_EQ(raw_get(main, bytes, 4), 4);
+	CHECK(memcmp(bytes, "abcd", 4) == 0);
+	raw_put(main, "p", 1);
+}
+
+CASE(urgent_bytes)
+{
+	static char mine[64];
+	int listener, fd;
+	pid_t pid;
+
+	hosts_make();
+	listener = far_listen(AF_INET, 1, 4);
+	pid = kit_fork(listen_for_announcement, NULL);
+	fd = (int)MUST(raccept(listener, NULL, NULL));
+	MUST(rclose(listener));
+	kit_put(fd, "ab", 2);
+	CHECK_EQ(rsend(fd, "u", 1, MSG_OOB), 1);
+	CHECK_FAILS(riomap(fd, mine, sizeof(mine), PROT_WRITE, 0, 0), EOPNOTSUPP);
+	kit_put(fd, "cd", 2);
+	CHECK_GETS(fd, "p");
+	MUST(rclose(fd));
+	CHECK_EXITS(pid, 0);
+}
+
 CASE(listeners)
 {
 	listens(0, ASKS_NONSENSE);
