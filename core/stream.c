@@ -566,6 +566,14 @@ size_t stream_readable(struct conn *c)
 	return (size_t)waiting;
 }
 
+bool stream_undecided(struct conn *c)
+{
+	int waiting = 0;
+
+	return stretch_awaited(c) && kernel_ioctl(conn_fd(c), SIOCINQ, &waiting) == 0 &&
+	       before_switch(c, (size_t)waiting) < (size_t)waiting;
+}
+
 void stream_lowat_changed(struct conn *c)
 {
 	if (load_acquire(&c->attached) && (stream_readable(c) >= load_relaxed(&c->shared->recv_lowat) ||

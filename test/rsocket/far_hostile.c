@@ -4,6 +4,8 @@
 
 #include "wire.h"
 
+#include <sys/resource.h>
+
 #define BYTES 5000
 
 static const struct wire_far empty = {.magic = WIRE_MAGIC, .version = WIRE_VERSION};
@@ -538,6 +540,70 @@ CASE(ends_before_it_comes)
 		kit_note("ending %d", (int)how);
 		check_ending(how);
 	}
+}
+
+/* --- a beginning that may be a stretch's, and no more --- */
+
+static void announce_and_begin(void *argument)
+{
+	struct awaited *a = argument;
+	int listener, main, fd;
+	struct sockaddr_storage to;
+	socklen_t size = sizeof(to);
+	struct wire_stretch stretch;
+	struct wire_far w;
+	char byte;
+
+	go_there();
+	listener = raw_listen(AF_INET, 2, PORT);
+	main = raw_accept(listener);
+	MUST(syscall(SYS_getpeername, main, &to, &size));
+	for (int i = 0; (fd = raw_connect(&to)) < 0; i++) {
+		CHECK(i < 1000);
+		kit_sleep_ms(1);
+	}
+	CHECK_EQ(hear(fd, &w), WIRE_FAR_HELLO);
+	random_bytes(&stretch, sizeof(stretch));
+	CHECK_EQ(announce(fd, 0, stretch.nonce, &w), WIRE_FAR_EXPECTED);
+	raw_put(main, &stretch, 3);
+	kit_sleep_ms(50);
+	a->expected = 1;
+	kit_sleep_ms(1500);
+	raw_put(main, (char *)&stretch + 3, sizeof(stretch) - 3);
+	raw_put(main, "p", 1);
+	raw_get(main, &byte, 1);
+}
+
+static int64_t cpu_us(const struct rusage *usage)
+{
+	return (usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * (int64_t)1000000 + usage->ru_utime.tv_usec +
+	       usage->ru_stime.tv_usec;
+}
+
+CASE(half_a_stretch_costs_little)
+{
+	struct awaited *a = shared_new(sizeof(*a));
+	struct pollfd entry = {.events = POLLIN};
+	struct rusage before, after;
+	pid_t pid;
+	int fd;
+
+	hosts_make();
+	pid = kit_fork(announce_and_begin, a);
+	fd = entry.fd = far_connect(AF_INET, 2, 4);
+	CHECK_EQ(rpoll(&entry, 1, 0), 0);
+	CHECK_FAILS(rrecv(fd, &before, 1, MSG_DONTWAIT), EAGAIN);
+	while (!a->expected) {
+		CHECK_EQ(rpoll(&entry, 1, 0), 0);
+		kit_sleep_ms(1);
+	}
+	MUST(getrusage(RUSAGE_SELF, &before));
+	CHECK_EQ(rpoll(&entry, 1, 1000), 0);
+	MUST(getrusage(RUSAGE_SELF, &after));
+	CHECK(cpu_us(&after) - cpu_us(&before) < 150000);
+	CHECK_GETS(fd, "p");
+	MUST(rclose(fd));
+	CHECK_EXITS(pid, 0);
 }
 
 /* --- answers that come slowly --- */
