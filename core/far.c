@@ -35,6 +35,7 @@
 #define PAUSE_NS 1000000ull
 #define PAUSE_MAX_NS 64000000ull
 #define LOOK_MAX_NS 20000000ull
+#define LINGER_MAX_NS 1000000000ull /* it may last as long as the connection, and whoever reads looks too */
 
 #ifndef SO_BINDTOIFINDEX
 #define SO_BINDTOIFINDEX 62
@@ -648,7 +649,9 @@ static bool step(struct far *f, uint64_t now)
 		return false;
 	if (!stretch_awaited(f->conn) || stretch_look(f->conn))
 		return true;
-	f->next_ns = now + LOOK_MAX_NS;
+	f->next_ns = now + f->pause_ns;
+	if (f->pause_ns < LINGER_MAX_NS)
+		f->pause_ns *= 2;
 	return false;
 }
 

@@ -441,7 +441,8 @@ enum ending {
 	CLOSED_BY_US, /* the stretch comes only then */
 	SHUT_BY_US,
 	EXITED_BY_US,
-	ENDINGS
+	ENDINGS,
+	LEFT_ALONE = ENDINGS /* it comes never, nor anything else */
 };
 
 #define QUEUED 150000
@@ -565,6 +566,14 @@ static void announce_and_begin(void *argument)
 	CHECK_EQ(hear(fd, &w), WIRE_FAR_HELLO);
 	random_bytes(&stretch, sizeof(stretch));
 	CHECK_EQ(announce(fd, 0, stretch.nonce, &w), WIRE_FAR_EXPECTED);
+	if (a->how == LEFT_ALONE) {
+		syscall(SYS_close, fd);
+		a->expected = 1;
+		kit_sleep_ms(2500);
+		raw_put(main, "p", 1);
+		raw_get(main, &byte, 1);
+		return;
+	}
 	raw_put(main, &stretch, 3);
 	kit_sleep_ms(50);
 	a->expected = 1;
@@ -601,6 +610,30 @@ CASE(half_a_stretch_costs_little)
 	CHECK_EQ(rpoll(&entry, 1, 1000), 0);
 	MUST(getrusage(RUSAGE_SELF, &after));
 	CHECK(cpu_us(&after) - cpu_us(&before) < 150000);
+	CHECK_GETS(fd, "p");
+	MUST(rclose(fd));
+	CHECK_EXITS(pid, 0);
+}
+
+CASE(left_alone_it_costs_little)
+{
+	struct awaited *a = shared_new(sizeof(*a));
+	struct pollfd entry = {.events = POLLIN};
+	struct rusage before, after;
+	pid_t pid;
+	int fd;
+
+	hosts_make();
+	a->how = LEFT_ALONE;
+	pid = kit_fork(announce_and_begin, a);
+	fd = entry.fd = far_connect(AF_INET, 2, 4);
+	CHECK_EQ(rpoll(&entry, 1, 0), 0);
+	while (!a->expected)
+		kit_sleep_ms(1);
+	MUST(getrusage(RUSAGE_SELF, &before));
+	kit_sleep_ms(2000);
+	MUST(getrusage(RUSAGE_SELF, &after));
+	CHECK(after.ru_nvcsw - before.ru_nvcsw < 40);
 	CHECK_GETS(fd, "p");
 	MUST(rclose(fd));
 	CHECK_EXITS(pid, 0);
