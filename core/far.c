@@ -828,14 +828,14 @@ void far_fork_child(void)
 		free(f);
 	}
 	searches = NULL;
-	count = 0;
-	far_lock.word = 0;
+	store_relaxed(&count, 0);
+	store_relaxed(&far_lock.word, 0);
 }
 
 void far_forked(struct conn *c)
 {
 	/* What the parent found is the parent's. */
-	if (c->far == FAR_SEARCHING)
-		c->far = FAR_NOT;
-	c->far_gate = 0;
+	if (load_relaxed(&c->far) == FAR_SEARCHING)
+		store_relaxed(&c->far, FAR_NOT);
+	store_relaxed(&c->far_gate, 0);
 }
