@@ -35,6 +35,7 @@
 #define PAUSE_NS 1000000ull
 #define PAUSE_MAX_NS 64000000ull
 #define LOOK_MAX_NS 20000000ull
+#define LINGER_MAX_NS 1000000000ull /* it may last as long as the connection, and whoever reads looks too */
 
 #ifndef SO_BINDTOIFINDEX
 #define SO_BINDTOIFINDEX 62
@@ -648,7 +649,9 @@ static bool step(struct far *f, uint64_t now)
 		return false;
 	if (!stretch_awaited(f->conn) || stretch_look(f->conn))
 		return true;
-	f->next_ns = now + LOOK_MAX_NS;
+	f->next_ns = now + f->pause_ns;
+	if (f->pause_ns < LINGER_MAX_NS)
+		f->pause_ns *= 2;
 	return false;
 }
 
@@ -825,14 +828,14 @@ void far_fork_child(void)
 		free(f);
 	}
 	searches = NULL;
-	count = 0;
-	far_lock.word = 0;
+	store_relaxed(&count, 0);
+	store_relaxed(&far_lock.word, 0);
 }
 
 void far_forked(struct conn *c)
 {
 	/* What the parent found is the parent's. */
-	if (c->far == FAR_SEARCHING)
-		c->far = FAR_NOT;
-	c->far_gate = 0;
+	if (load_relaxed(&c->far) == FAR_SEARCHING)
+		store_relaxed(&c->far, FAR_NOT);
+	store_relaxed(&c->far_gate, 0);
 }

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define TURN_NS 100000000 /* then it is looked whether the asker lives */
-#define STALE_MAX 1000    /* answers to nobody, at once */
+#define UNANSWERED_MAX 64 /* questions to another host, most of which nobody waits for any more */
 #define SIZE_MIN 4096     /* a message of which no memory is left is no longer tried with less */
 
 /* A call that waits. */
@@ -100,6 +100,18 @@ static bool turn_lost(const struct place *p, const struct wire_ask *ask)
 	return load_relaxed(&p->asker) != thread_id() || load_relaxed(&p->number) != ask->number;
 }
 
+/* The next answer is thrown away, if there is one. 0 or -errno. */
+static int answer_drop(struct place *p)
+{
+	struct wire_answer answer;
+	ssize_t n = message_peek(p->ask, &answer, sizeof answer);
+
+	if (n < 0)
+		return n == -EAGAIN ? 0 : (int)n;
+	message_drop(p->ask);
+	return p->unanswered-- ? 0 : -EPROTO;
+}
+
 /* Sends the question; of a write's bytes as many as there is memory for. 0, or -errno. */
 static int question_send(struct patience *w, struct place *p, struct wire_ask *ask, char *buf)
 {
@@ -110,8 +122,10 @@ static int question_send(struct patience *w, struct place *p, struct wire_ask *a
 		ssize_t n = kernel_sendmsg(p->ask, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 		int error;
 
-		if (n >= 0)
+		if (n >= 0) {
+			p->unanswered++;
 			return 0;
+		}
 		if (n == -EPIPE)
 			return -ECONNRESET;
 		if ((n == -EMSGSIZE || n == -ENOBUFS || n == -ENOMEM) && write && ask->size > SIZE_MIN) {
@@ -122,7 +136,10 @@ static int question_send(struct patience *w, struct place *p, struct wire_ask *a
 			return -EPROTO;
 		if (n != -EAGAIN)
 			return (int)n;
-		error = sleep_for(w, p->ask, POLLOUT, NULL, 0);
+		/* The peer may be waiting for room itself. */
+		error = answer_drop(p);
+		if (error == 0)
+			error = sleep_for(w, p->ask, POLLIN | POLLOUT, NULL, 0);
 		if (error < 0)
 			return error;
 		if (turn_lost(p, ask))
@@ -141,12 +158,13 @@ static ssize_t answer_take(struct place *p, const struct wire_ask *ask, char *bu
 	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = bytes ? 3 : 1};
 	ssize_t n;
 
-	if (answer->size > ask->size || (!answer->error && !answer->size) || length != sizeof head + bytes ||
-	    (answer->error && answer->error != EFAULT && answer->error != EACCES))
+	if (!p->unanswered || answer->size > ask->size || (!answer->error && !answer->size) ||
+	    length != sizeof head + bytes || (answer->error && answer->error != EFAULT && answer->error != EACCES))
 		return -EPROTO;
 	n = kernel_recvmsg(p->ask, &msg, MSG_DONTWAIT);
 	if (n < 0)
 		return n == -EFAULT ? n : -EPROTO;
+	p->unanswered--;
 	return answer->error ? -(ssize_t)answer->error : (ssize_t)answer->size;
 }
 
@@ -155,29 +173,82 @@ static ssize_t answer_await(struct patience *w, struct place *p, const struct wi
 {
 	struct wire_answer answer;
 
-	for (int stale = 0; stale < STALE_MAX;) {
+	for (;;) {
 		ssize_t n = message_peek(p->ask, &answer, sizeof answer);
+		int error;
 
-		if (n == -EAGAIN) {
-			int error = sleep_for(w, p->ask, POLLIN, NULL, 0);
-
-			if (error < 0)
-				return error;
-			if (turn_lost(p, ask))
-				return -EINTR;
-		} else if (n < 0) {
-			return n;
-		} else if (answer.number == ask->number) {
+		if (n >= 0 && answer.number == ask->number)
 			return answer_take(p, ask, buf, &answer, (size_t)n);
-		} else {
-			message_drop(p->ask);
-			stale++;
+		error = n >= 0 ? answer_drop(p) : (int)n;
+		if (error == -EAGAIN) {
+			error = sleep_for(w, p->ask, POLLIN, NULL, 0);
+			if (error == 0 && turn_lost(p, ask))
+				return -EINTR;
 		}
+		if (error < 0)
+			return error;
 	}
-	return -EPROTO;
 }
 
 /* --- between hosts --- */
+
+static bool in_headed(const struct place *p)
+{
+	return p->in_got == sizeof p->in;
+}
+
+/* The head of the next answer is there: whether it makes sense. */
+static bool in_sensible(const struct wire_answer *in)
+{
+	return in->bytes <= WIRE_PLACE_MAX && in->size <= WIRE_PLACE_MAX && (!in->bytes || in->bytes == in->size) &&
+	       (in->error ? (in->error == EFAULT || in->error == EACCES) && !in->size : in->size != 0);
+}
+
+/* recv() of the next answer, its head first. What follows that goes to BUF if it is OURS, or nowhere. > 0, or -errno. */
+static ssize_t in_take(struct place *p, bool ours, char *buf)
+{
+	char nowhere[4096];
+	const bool headed = in_headed(p);
+	char *to = (char *)&p->in + p->in_got;
+	size_t size = headed ? p->in_left : sizeof p->in - p->in_got;
+	struct iovec iov[2];
+	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
+	ssize_t n;
+
+	if (headed && ours) {
+		to = buf + (p->in.size - p->in_left);
+	} else if (headed) {
+		to = nowhere;
+		size = size < sizeof nowhere ? size : sizeof nowhere;
+	}
+	/* The last byte last: somebody may spin on it. */
+	iov[0] = (struct iovec){to, size - 1};
+	iov[1] = (struct iovec){to + size - 1, 1};
+	n = kernel_recvmsg(p->ask, &msg, MSG_DONTWAIT);
+	if (n == -EBADF || n == -ENOTSOCK)
+		return -EPROTO;
+	if (n <= 0)
+		return n == -EAGAIN || n == -EFAULT ? n : -ECONNRESET;
+	if (headed) {
+		p->in_left -= (uint32_t)n;
+		return n;
+	}
+	p->in_got += (uint32_t)n;
+	if (!in_headed(p))
+		return n;
+	p->in_left = p->in.bytes;
+	return p->unanswered && in_sensible(&p->in) ? n : -EPROTO;
+}
+
+/* Whether all of an answer is there; then the next one is next. */
+static bool in_whole(struct place *p)
+{
+	if (!in_headed(p) || p->in_left)
+		return false;
+	p->in_got = 0;
+	p->unanswered--;
+	return true;
+}
 
 /* Sends what is left of the question in P. 0, or -errno. */
 static int out_send(struct patience *w, struct place *p, const struct wire_ask *ask)
@@ -195,13 +266,45 @@ static int out_send(struct patience *w, struct place *p, const struct wire_ask *
 			return -EPROTO;
 		if (n != -EAGAIN && n != -ENOBUFS && n != -ENOMEM)
 			return -ECONNRESET;
-		error = sleep_for(w, p->ask, POLLOUT, NULL, 0);
+		/* The peer may be waiting for room itself, for answers that nobody waits for. */
+		n = in_take(p, false, NULL);
+		if (n < 0 && n != -EAGAIN)
+			return (int)n;
+		in_whole(p);
+		error = sleep_for(w, p->ask, POLLIN | POLLOUT, NULL, 0);
 		if (error < 0)
 			return error;
 		if (turn_lost(p, ask))
 			return -EINTR;
 	}
 	return 0;
+}
+
+/* Waits for the answer to ASK, or until no more than LEFT questions are unanswered. Of an answer to ASK what was taken before is in BUF. Bytes or
+ * -errno. */
+static ssize_t answer_stream(struct patience *w, struct place *p, const struct wire_ask *ask, char *buf, uint32_t left)
+{
+	while (p->unanswered > left) {
+		const bool ours = in_headed(p) && p->in.number == ask->number;
+		ssize_t n;
+
+		if (ours && (p->in.size > ask->size || p->in.bytes != (ask->what == WIRE_PLACE_READ ? p->in.size : 0)))
+			return -EPROTO;
+		if (in_whole(p)) {
+			if (ours)
+				return p->in.error ? -(ssize_t)p->in.error : (ssize_t)p->in.size;
+			continue;
+		}
+		n = in_take(p, ours, buf);
+		if (n == -EAGAIN) {
+			n = sleep_for(w, p->ask, POLLIN, NULL, 0);
+			if (n == 0 && turn_lost(p, ask))
+				n = -EINTR;
+		}
+		if (n < 0)
+			return n;
+	}
+	return left ? 0 : -EPROTO;
 }
 
 /* As question_send. Of a question that a call left in the midst of, the rest goes first: the peer waits for it. *ASKED: whoever comes next
@@ -212,6 +315,8 @@ static int question_stream(struct patience *w, struct place *p, const struct wir
 	size_t bytes = ask->what == WIRE_PLACE_WRITE ? ask->size : 0;
 	int error = out_send(w, p, ask);
 
+	if (error == 0)
+		error = (int)answer_stream(w, p, ask, NULL, UNANSWERED_MAX - 1);
 	if (error < 0)
 		return error;
 	*p->out = *ask;
@@ -219,90 +324,9 @@ static int question_stream(struct patience *w, struct place *p, const struct wir
 		memcpy(p->out + 1, buf, bytes);
 	p->out_sent = 0;
 	p->out_size = (uint32_t)(sizeof *ask + bytes);
+	p->unanswered++;
 	*asked = true;
 	return out_send(w, p, ask);
-}
-
-/* recv() of SIZE bytes to TO; waits. Bytes, or -errno. */
-static ssize_t in_take(struct patience *w, struct place *p, const struct wire_ask *ask, char *to, size_t size)
-{
-	for (;;) {
-		/* The last byte last: somebody may spin on it. */
-		struct iovec iov[2] = {{to, size - 1}, {to + size - 1, 1}};
-		struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
-		ssize_t n = kernel_recvmsg(p->ask, &msg, MSG_DONTWAIT);
-		int error;
-
-		if (n > 0 || n == -EFAULT)
-			return n;
-		if (n == 0)
-			return -ECONNRESET;
-		if (n == -EBADF || n == -ENOTSOCK)
-			return -EPROTO;
-		if (n != -EAGAIN)
-			return -ECONNRESET;
-		error = sleep_for(w, p->ask, POLLIN, NULL, 0);
-		if (error < 0)
-			return error;
-		if (turn_lost(p, ask))
-			return -EINTR;
-	}
-}
-
-/* Throws away what still follows an answer that nobody waits for. 0, or -errno. */
-static int in_skip(struct patience *w, struct place *p, const struct wire_ask *ask)
-{
-	char nowhere[4096];
-
-	while (p->in_left) {
-		ssize_t n = in_take(w, p, ask, nowhere, p->in_left < sizeof nowhere ? p->in_left : sizeof nowhere);
-
-		if (n < 0)
-			return (int)n;
-		p->in_left -= (uint32_t)n;
-	}
-	return 0;
-}
-
-/* The head of the next answer is there: what it says of what follows. Whether it makes sense. */
-static bool in_sensible(const struct wire_answer *in)
-{
-	return in->bytes <= WIRE_PLACE_MAX && in->size <= WIRE_PLACE_MAX && (!in->bytes || in->bytes == in->size) &&
-	       (in->error ? (in->error == EFAULT || in->error == EACCES) && !in->size : in->size != 0);
-}
-
-/* As answer_await. */
-static ssize_t answer_stream(struct patience *w, struct place *p, const struct wire_ask *ask, char *buf)
-{
-	for (int stale = 0; stale < STALE_MAX; stale++) {
-		uint32_t done = 0;
-		ssize_t n = in_skip(w, p, ask);
-
-		while (n >= 0 && p->in_got < sizeof p->in) {
-			n = in_take(w, p, ask, (char *)&p->in + p->in_got, sizeof p->in - p->in_got);
-			if (n > 0)
-				p->in_got += (uint32_t)n;
-		}
-		if (n < 0)
-			return n;
-		if (!in_sensible(&p->in))
-			return -EPROTO;
-		p->in_got = 0;
-		p->in_left = p->in.bytes;
-		if (p->in.number != ask->number)
-			continue;
-		if (p->in.size > ask->size || p->in.bytes != (ask->what == WIRE_PLACE_READ ? p->in.size : 0))
-			return -EPROTO;
-		while (p->in_left) {
-			n = in_take(w, p, ask, buf + done, p->in_left);
-			if (n < 0)
-				return n;
-			p->in_left -= (uint32_t)n;
-			done += (uint32_t)n;
-		}
-		return p->in.error ? -(ssize_t)p->in.error : (ssize_t)p->in.size;
-	}
-	return -EPROTO;
 }
 
 /* --- */
@@ -344,13 +368,10 @@ ssize_t place_ask(struct conn *c, struct place *p, const struct place_question *
 		asked = n == 0;
 	}
 	if (n == 0)
-		n = w.far ? answer_stream(&w, p, &ask, q->buf) : answer_await(&w, p, &ask, q->buf);
+		n = w.far ? answer_stream(&w, p, &ask, q->buf, 0) : answer_await(&w, p, &ask, q->buf);
 	/* P went with C. */
 	if (n == -EBADF)
 		return n;
-	/* Of its answer a part was taken: nobody could go on there. */
-	if (w.far && p->in_left && p->in.number == ask.number)
-		asked = false;
 	if (n == -EPROTO) {
 		store_relaxed(&p->broken, 1);
 		n = -ECONNRESET;

@@ -13,9 +13,10 @@ struct place {
 	int ask; /* -1: none */
 	uint32_t
 		asker; /* thread id of who asks now; 0: nobody. CAS; a thread that left by longjmp finds itself, a dead one is replaced */
-	uint32_t waiting; /* threads that wait for their turn */
-	uint32_t number;  /* of the last question; by the asker */
-	uint32_t broken;  /* 1: the peer broke the rules */
+	uint32_t waiting;    /* threads that wait for their turn */
+	uint32_t number;     /* of the last question; by the asker */
+	uint32_t broken;     /* 1: the peer broke the rules */
+	uint32_t unanswered; /* questions; by the asker */
 	/* A lent question whose answer did not come in time, and what was asked for; by the asker. open.what 0: none. */
 	struct wire_ask open;
 	uint32_t open_size;
@@ -25,7 +26,7 @@ struct place {
 	struct wire_ask *out; /* the question being sent, and behind it room for a write's bytes; NULL: on one host */
 	uint32_t out_size, out_sent; /* bytes of it */
 	struct wire_answer in;       /* the answer that comes */
-	uint32_t in_got, in_left;    /* bytes of its head; and of what follows it, to be thrown away */
+	uint32_t in_got, in_left;    /* bytes of its head; once it is there, what is left of those that follow */
 };
 
 struct place_question {

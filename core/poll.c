@@ -242,6 +242,8 @@ static int wait_sleep(struct conn *c, int fd, short events, size_t lowat, uint64
 		return conn_get_again(c, generation, fd) ? interrupted(handlers, interruptions, strict) : -EBADF;
 	}
 	fds[0].events = conn_kernel_events(c, events);
+	if (stream_undecided(c))
+		fds[0].events &= ~(POLLIN | POLLRDNORM);
 	if (deadline_ns) {
 		now = clock_monotonic();
 		if (now >= deadline_ns) {
@@ -404,13 +406,20 @@ static bool only_rings(struct conn *c, short events)
 	       !stream_due_to_look(c);
 }
 
+/* What a look found besides. */
+struct outlook {
+	bool ask; /* the kernel may know more */
+	bool nap; /* it does not tell all that there will be */
+};
+
 /* One round over the connections: fills REVENTS for those that are special, and KERNEL's entry for everything. Returns how many
- * are ready. ANNOUNCE: the thread's sleeper is announced: it is put into what the peers ring. *ASK: the kernel may know more. */
-static int poll_look(const struct pollfd *fds, struct pollfd *kernel, nfds_t count, bool announce, bool *ask)
+ * are ready. ANNOUNCE: the thread's sleeper is announced: it is put into what the peers ring. */
+static int poll_look(const struct pollfd *fds, struct pollfd *kernel, nfds_t count, bool announce,
+		     struct outlook *outlook)
 {
 	int ready = 0;
 
-	*ask = false;
+	*outlook = (struct outlook){0};
 	for (nfds_t i = 0; i < count; i++) {
 		struct conn *c;
 		struct epset *set;
@@ -421,7 +430,7 @@ static int poll_look(const struct pollfd *fds, struct pollfd *kernel, nfds_t cou
 		if (dgram_is(fds[i].fd)) {
 			kernel[i].revents = dgram_revents(fds[i].fd, fds[i].events);
 			ready += kernel[i].revents != 0;
-			*ask = true;
+			outlook->ask = true;
 			continue;
 		}
 		set = fdtab_epset(fds[i].fd);
@@ -431,7 +440,7 @@ static int poll_look(const struct pollfd *fds, struct pollfd *kernel, nfds_t cou
 		if (!c || !conn_special(c)) {
 			if (c)
 				conn_put(c);
-			*ask |= fds[i].fd >= 0;
+			outlook->ask |= fds[i].fd >= 0;
 			continue;
 		}
 		if (announce && c->link)
@@ -439,10 +448,14 @@ static int poll_look(const struct pollfd *fds, struct pollfd *kernel, nfds_t cou
 		resend_look(c);
 		kernel[i].revents = conn_revents(c, fds[i].events, load_relaxed(&c->shared->recv_lowat));
 		kernel[i].events = conn_kernel_events(c, fds[i].events);
+		if (stream_undecided(c)) {
+			kernel[i].events &= ~(POLLIN | POLLRDNORM);
+			outlook->nap = true;
+		}
 		if (kernel[i].revents)
 			ready++;
-		if (!*ask)
-			*ask = !only_rings(c, fds[i].events);
+		if (!outlook->ask)
+			outlook->ask = !only_rings(c, fds[i].events);
 		conn_put(c);
 	}
 	return ready;
@@ -563,16 +576,17 @@ static int poll_loop(struct pollfd *fds, const struct poll_work *work, nfds_t co
 	for (bool spun = false;; spun = true) {
 		struct timespec left, *timeout = NULL;
 		uint32_t pages = 0;
-		bool bells, rung, ask, placing = placement_work();
-		int n, error, ready = poll_look(fds, kernel, count, false, &ask);
+		struct outlook outlook;
+		bool bells, rung, placing = placement_work();
+		int n, error, ready = poll_look(fds, kernel, count, false, &outlook);
 
 		if (!ready && timeout_ns && !placing) {
 			if (!spun && spin_for_many(fds, count, mask))
-				ready = poll_look(fds, kernel, count, false, &ask);
+				ready = poll_look(fds, kernel, count, false, &outlook);
 			if (thread_self.handlers != handlers)
 				return -EINTR;
 		}
-		if ((ready || timeout_ns == 0) && !ask) {
+		if ((ready || timeout_ns == 0) && !outlook.ask) {
 			poll_answer(fds, kernel, count);
 			return ready;
 		}
@@ -602,7 +616,7 @@ static int poll_loop(struct pollfd *fds, const struct poll_work *work, nfds_t co
 		store_relaxed(&thread_self.polling, 1);
 		full_barrier();
 		naps_begin(fds, work->naps, count);
-		n = poll_look(fds, kernel, count, bells, &ask);
+		n = poll_look(fds, kernel, count, bells, &outlook);
 		/* A connection that was promoted just now brought a bell of another page, which is not announced. */
 		if (n || (bells && pages != thread_self.sleeper.pages)) {
 			store_relaxed(&thread_self.polling, 0);
@@ -612,10 +626,11 @@ static int poll_loop(struct pollfd *fds, const struct poll_work *work, nfds_t co
 			critical_exit();
 			continue;
 		}
-		if (deadline || !bells) {
+		outlook.nap |= !bells;
+		if (deadline || outlook.nap) {
 			uint64_t now = clock_monotonic(), ns = deadline > now ? deadline - now : 0;
 
-			if (!bells && (!deadline || ns > NAP_NS))
+			if (outlook.nap && (!deadline || ns > NAP_NS))
 				ns = NAP_NS;
 			left.tv_sec = (time_t)(ns / 1000000000);
 			left.tv_nsec = (long)(ns % 1000000000);
@@ -649,7 +664,7 @@ static int poll_loop(struct pollfd *fds, const struct poll_work *work, nfds_t co
 		if (thread_self.handlers != handlers)
 			return -EINTR;
 		if (deadline && clock_monotonic() >= deadline) {
-			n = poll_look(fds, kernel, count, false, &ask);
+			n = poll_look(fds, kernel, count, false, &outlook);
 			poll_answer(fds, kernel, count);
 			return n;
 		}

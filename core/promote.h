@@ -14,13 +14,13 @@ void promote_attempt(struct conn *c);
 /* An attempt now, for somebody who waits for the peer, or for how bytes are placed; it does not bring the end of the search nearer. */
 void promote_look(struct conn *c);
 
-/* Whether no peer is looked for any more. One that stays on TCP for what only the stream cares for may still have maps (iomap.h). */
+/* Whether no peer is looked for any more; calls are counted that long. One that stays on TCP for what only the stream cares for may still have maps (iomap.h). */
 static inline bool promote_over(const struct conn *c)
 {
 	uint32_t reason = load_relaxed(&c->stats->reason);
 
 	return load_relaxed(&c->over) ||
-	       (load_relaxed(&c->never) &&
+	       (load_relaxed(&c->never) && load_relaxed(&c->far) != FAR_SEARCHING &&
 		!(c->rsocket.iomap_size &&
 		  (reason == REASON_SETTING || reason == REASON_RULE || reason == REASON_STDIO ||
 		   reason == REASON_SOCKET_FEATURE || reason == REASON_RETURNED_FEATURE || reason == REASON_REMOTE)));

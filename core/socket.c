@@ -18,6 +18,7 @@
 #include "rules.h"
 #include "service.h"
 #include "stream.h"
+#include "stretch.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -484,6 +485,22 @@ static void publish_end(struct conn *c, bool running)
 	conn_notify(c);
 }
 
+static bool closes_by_reset(struct conn *c)
+{
+	struct linger linger = {0};
+	socklen_t size = sizeof linger;
+
+	kernel_getsockopt(conn_fd(c), SOL_SOCKET, SO_LINGER, &linger, &size);
+	return load_relaxed(&c->reset) || (linger.l_onoff && linger.l_linger == 0) || stream_readable(c);
+}
+
+/* The search goes on meanwhile. */
+static void await_stretch(struct conn *c)
+{
+	if (stretch_awaited(c) && !closes_by_reset(c) && conn_sole_holder(c))
+		stretch_await(c);
+}
+
 static void account_end(struct conn *c)
 {
 	/* At exit, and once more by a thread that was closing it then. */
@@ -547,6 +564,7 @@ static void conn_end(struct conn *c)
 {
 	bool sole;
 
+	await_stretch(c);
 	placement_cancel(c);
 	promote_cancel(c);
 	epoll_forget_conn(c);
@@ -671,6 +689,7 @@ static void end_at_exit(struct conn *c, void *running)
 {
 	if (placement_pending(c))
 		placement_close(c);
+	await_stretch(c);
 	if (conn_sole_holder(c)) {
 		publish_end(c, *(bool *)running);
 		account_end(c);

@@ -51,6 +51,16 @@ static bool settled_on_tcp(const struct conn *c, enum stage stage)
 	return stage == STAGE_RETURNED || (stage == STAGE_TCP && !load_acquire(&c->attached));
 }
 
+/* Once a stretch is decided, and what came before it is read, the kernel does it all. */
+static enum stage settle_stretch(struct conn *c)
+{
+	uint64_t flags;
+
+	if (stream_settle(c) && conn_recv_stage(c) == STAGE_RING && ring_readable(&c->recv_ring, &flags) == 0)
+		stream_settle_returned(c);
+	return conn_recv_stage(c);
+}
+
 enum route stream_recv_begin(int fd, struct passage *p)
 {
 	struct conn *c = fdtab_conn(fd);
@@ -73,6 +83,8 @@ enum route stream_recv_begin(int fd, struct passage *p)
 		promote_consent(c);
 		stage = conn_recv_stage(c);
 	}
+	if (__builtin_expect(load_relaxed(&c->stretch) != NULL, 0) && stage != STAGE_RETURNED)
+		stage = settle_stretch(c);
 	/* Whoever may be asked to send again, or is at it, must not sleep where it does not hear of that. */
 	if ((stage == STAGE_TCP || stage == STAGE_RETURNED) && !conn_sends(c)) {
 		conn_kernel_enter(&c->kernel_readers, p->generation);
@@ -554,6 +566,14 @@ size_t stream_readable(struct conn *c)
 	return (size_t)waiting;
 }
 
+bool stream_undecided(struct conn *c)
+{
+	int waiting = 0;
+
+	return stretch_awaited(c) && kernel_ioctl(conn_fd(c), SIOCINQ, &waiting) == 0 &&
+	       before_switch(c, (size_t)waiting) < (size_t)waiting;
+}
+
 void stream_lowat_changed(struct conn *c)
 {
 	if (load_acquire(&c->attached) && (stream_readable(c) >= load_relaxed(&c->shared->recv_lowat) ||
@@ -595,7 +615,7 @@ static ssize_t peek(struct conn *c, struct iov_walk to, int flags)
 			shared_lock_drop(&c->shared->recv_lock);
 		/* Once it is found, what was peeked at in TCP is in the ring: not to be seen twice. */
 		if (awaited)
-			return stretch_awaited(c) ? n : peek(c, all, flags);
+			return stretch_awaited(c) || (n < 0 && n != -EAGAIN) ? n : peek(c, all, flags);
 		if (n > 0)
 			iov_walk_skip(&to, (size_t)n);
 		if (stage != STAGE_MOVING || (n < 0 && n != -EAGAIN))
@@ -1207,6 +1227,8 @@ int stream_shutdown(struct conn *c, int fd, int how)
 		error = placement_finish(c, fd, iomap_patience(c, true, load_relaxed(&c->shared->nonblock)));
 	if (error < 0)
 		return error;
+	if ((send || load_relaxed(&c->shared->shut_send)) && (recv || load_relaxed(&c->shared->shut_recv)))
+		stretch_await(c);
 	if (send) {
 		store_relaxed(&c->shared->shut_send, 1);
 		shared_lock_take(&c->shared->send_lock);

@@ -78,6 +78,9 @@ bool stream_due_to_look(struct conn *c);
 /* Bytes that a read could return now, TCP's and the ring's. */
 size_t stream_readable(struct conn *c);
 
+/* Whether TCP is readable for what may be a stretch's beginning: nothing tells when that is decided, and TCP tells of it again and again. */
+bool stream_undecided(struct conn *c);
+
 /* Moves MOVING to RING once TCP has been read up to X; true if it is RING (or beyond) now. */
 bool stream_settle(struct conn *c);
 /* Moves RING to RETURNED: it is empty and closed behind the last byte. */

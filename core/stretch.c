@@ -41,7 +41,11 @@ int stretch_hold(struct conn *c, uint64_t *position)
 	if (conn_send_stage(c) == STAGE_TCP && !promote_calls_under_way(c, &c->kernel_writers) && !promote_corked(c) &&
 	    promote_established(conn_fd(c)) && (kernel_poll_now(conn_fd(c), POLLOUT) & POLLOUT) &&
 	    promote_written(conn_fd(c), &x) == 0)
-		error = x == load_acquire(&c->shared->send_kernel) ? 0 : -EIO;
+		/* An urgent byte counts here, and where it is read apart it does not. */
+		error = x == load_acquire(&c->shared->send_kernel) &&
+					load_relaxed(&c->stats->reason) != REASON_RETURNED_FEATURE
+				? 0
+				: -EIO;
 	if (error < 0)
 		stretch_release(c);
 	else
@@ -191,6 +195,9 @@ static enum stretch_state decide(struct conn *c, struct stretch *s)
 
 	if (kernel_ioctl(conn_fd(c), SIOCINQ, &waiting) < 0)
 		return STRETCH_ABSENT;
+	/* Not even looked at: TCP tells an error once, and not to us. */
+	if ((uint64_t)waiting <= before)
+		return ended ? STRETCH_ABSENT : STRETCH_AWAITED;
 	want = (size_t)before + sizeof s->bytes;
 	/* What the program has to read first tells nothing. More than the ring holds is not put there. */
 	if ((before && (uint64_t)waiting < want && !ended) || want > c->recv_ring.capacity)
@@ -272,14 +279,20 @@ void stretch_orphan(struct conn *c)
 		store_relaxed(&s->until_ns, clock_monotonic() + ORPHAN_NS);
 }
 
-void stretch_finish(struct conn *c)
+bool stretch_await(struct conn *c)
 {
 	for (int i = 0; stretch_awaited(c) && !stretch_look(c); i++) {
-		if (i == FINISH_MS) {
-			conn_reset(c, REASON_PROTOCOL);
-			stretch_withdraw(c);
-			return;
-		}
+		if (i == FINISH_MS)
+			return false;
 		kernel_sleep_ms(1);
 	}
+	return true;
+}
+
+void stretch_finish(struct conn *c)
+{
+	if (stretch_await(c))
+		return;
+	conn_reset(c, REASON_PROTOCOL);
+	stretch_withdraw(c);
 }

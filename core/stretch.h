@@ -24,7 +24,7 @@ struct stretch {
 
 /* --- the end that writes it --- */
 
-/* From now on the program's sends wait. 0, and *POSITION in the stream; -EAGAIN: not now; -EIO: never, somebody writes behind our back. */
+/* From now on the program's sends wait. 0, and *POSITION in the stream; -EAGAIN: not now; -EIO: never, somebody writes behind our back, or wrote urgent bytes. */
 int stretch_hold(struct conn *c, uint64_t *position);
 /* Writes what is left of BYTES from *DONE on at POSITION, where they are held. 1 all is written; 0 not yet; -ESTALE somebody else wrote there, or is
  * able to; or another -errno: nothing more can be. */
@@ -49,7 +49,10 @@ bool stretch_look(struct conn *c);
 void stretch_withdraw(struct conn *c);
 /* Who announced it is gone, without a word. */
 void stretch_orphan(struct conn *c);
-/* Before somebody reads past us: waits for the decision, a second and a half at most; then the connection is reset. */
+/* Before C takes no more bytes: one that comes then is answered by a reset, and what we sent is gone with it. Waits for the decision, a second and
+ * a half at most. Whether it was made. */
+bool stretch_await(struct conn *c);
+/* Before somebody reads past us: the same, or the connection is reset. */
 void stretch_finish(struct conn *c);
 
 static inline bool stretch_awaited(const struct conn *c)

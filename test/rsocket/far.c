@@ -2,6 +2,7 @@
 #include "hosts.h"
 
 #include <linux/errqueue.h>
+#include <sys/resource.h>
 
 #define LARGE (5 * MIB + 11)
 
@@ -596,6 +597,50 @@ CASE(short_streams_in_small_packets)
 	check_rounds(&(struct shape){AF_INET, true});
 }
 
+/* An urgent byte that has not come yet when the other end agrees to what proves the ends. */
+#define BEFORE_IT 30000
+
+static void read_past_urgent(void *unused)
+{
+	static char bytes[BEFORE_IT + 100];
+	struct sockaddr_storage address = address_of(AF_INET, 1, PORT);
+	int fd;
+
+	(void)unused;
+	go_there();
+	fd = (int)MUST(rsocket(AF_INET, SOCK_STREAM, 0));
+	kit_set_option(fd, SOL_SOCKET, SO_RCVBUF, 4096);
+	kit_set_option(fd, SOL_RDMA, RDMA_IOMAPSIZE, 4);
+	MUST(rconnect(fd, (struct sockaddr *)&address, kit_address_length(&address)));
+	kit_get(fd, bytes, 1);
+	/* Looks for the other end, and reads nothing meanwhile. */
+	MUST(rpoll(&(struct pollfd){.fd = fd, .events = POLLPRI}, 1, 500));
+	kit_sleep_ms(500);
+	kit_get(fd, bytes + 1, BEFORE_IT + 99);
+	CHECK_PATTERN(bytes, BEFORE_IT + 100, 1, 0);
+	PUT(fd, "e");
+	CHECK_EOF(fd);
+	MUST(rclose(fd));
+}
+
+CASE(urgent_byte_under_way)
+{
+	int listener, fd;
+	pid_t pid;
+
+	hosts_make();
+	listener = far_listen(AF_INET, 1, 4);
+	pid = kit_fork(read_past_urgent, NULL);
+	fd = (int)MUST(raccept(listener, NULL, NULL));
+	MUST(rclose(listener));
+	kit_send_pattern(fd, BEFORE_IT, 1, 0);
+	CHECK_EQ(rsend(fd, "u", 1, MSG_OOB), 1);
+	kit_send_pattern(fd, 100, 1, BEFORE_IT);
+	CHECK_GETS(fd, "e");
+	MUST(rclose(fd));
+	CHECK_EXITS(pid, 0);
+}
+
 /* --- the ways to wait --- */
 
 static void map_and_wait(int fd, void *shared)
@@ -778,6 +823,86 @@ CASE(stopped_peer)
 	hosts_make();
 	check_stopped(&(struct shape){AF_INET, false});
 	check_stopped(&(struct shape){AF_INET6, true});
+}
+
+/* Once the ends have met, waiting costs what it costs on any connection. */
+static void map_and_be_quiet(int fd, void *unused)
+{
+	static char bytes[64];
+
+	(void)unused;
+	MUST(riomap(fd, bytes, sizeof(bytes), PROT_WRITE, 0, 0));
+	kit_sleep_ms(600);
+	PUT(fd, "q");
+	CHECK_GETS(fd, "e");
+}
+
+static void check_idle(const struct shape *shape)
+{
+	static char bytes[64];
+	struct rusage before, after;
+	int fd;
+	pid_t pid = far_start(
+		(struct far){.family = shape->family, .accepts_there = shape->accepts_there, .run = map_and_be_quiet},
+		&fd);
+
+	MUST(riomap(fd, bytes, sizeof(bytes), PROT_WRITE, 0, 0));
+	kit_sleep_ms(50);
+	MUST(getrusage(RUSAGE_SELF, &before));
+	CHECK_GETS(fd, "q");
+	MUST(getrusage(RUSAGE_SELF, &after));
+	CHECK(after.ru_nvcsw - before.ru_nvcsw < 20);
+	PUT(fd, "e");
+	CHECK_EXITS(pid, 0);
+	MUST(rclose(fd));
+}
+
+CASE(idle_costs_nothing)
+{
+	each_shape(check_idle);
+}
+
+/* More questions than a connection holds, whose answers nobody waits for: the next one goes through all the same. */
+static void check_impatient(const struct shape *shape)
+{
+	char *there = shared_new(LARGE), *bytes = malloc(LARGE);
+	int fd;
+	pid_t pid = far_start((struct far){.family = shape->family,
+					   .accepts_there = shape->accepts_there,
+					   .run = map_and_wait,
+					   .shared = there},
+			      &fd);
+
+	CHECK(bytes);
+	CHECK_GETS(fd, "m");
+	MUST(kill(pid, SIGSTOP));
+	kit_await_stopped(pid);
+	kit_set_timeout(fd, SO_SNDTIMEO, 1);
+	kit_set_timeout(fd, SO_RCVTIMEO, 1);
+	for (int i = 0; i < 1200; i++)
+		CHECK_FAILS(rioread(fd, bytes, 65536, 0, 0), EAGAIN);
+	for (int i = 0; i < 200; i++)
+		CHECK_FAILS(riowrite(fd, bytes, 65536, 0, 0), EAGAIN);
+	kit_set_timeout(fd, SO_SNDTIMEO, 0);
+	kit_set_timeout(fd, SO_RCVTIMEO, 0);
+	MUST(kill(pid, SIGCONT));
+	kit_pattern(bytes, LARGE, 3, 0);
+	CHECK_EQ(riowrite(fd, bytes, LARGE, 0, 0), LARGE);
+	CHECK_PATTERN(there, LARGE, 3, 0);
+	memset(bytes, 0, LARGE);
+	CHECK_EQ(rioread(fd, bytes, LARGE, 0, 0), LARGE);
+	CHECK_PATTERN(bytes, LARGE, 3, 0);
+	PUT(fd, "e");
+	CHECK_EXITS(pid, 0);
+	MUST(rclose(fd));
+	free(bytes);
+}
+
+CASE(impatient)
+{
+	hosts_make();
+	check_impatient(&(struct shape){AF_INET, false});
+	check_impatient(&(struct shape){AF_INET6, true});
 }
 
 /* A map that is taken back while it is being used: nothing comes there afterwards. */

@@ -4,6 +4,8 @@
 
 #include "wire.h"
 
+#include <sys/resource.h>
+
 #define BYTES 5000
 
 static const struct wire_far empty = {.magic = WIRE_MAGIC, .version = WIRE_VERSION};
@@ -432,6 +434,272 @@ CASE(handed_on)
 	hand_on(false);
 }
 
+/* --- ends of the connection that the other end's announcement must not change --- */
+
+enum ending {
+	RESET_BY_IT,  /* while its stretch is awaited */
+	CLOSED_BY_US, /* the stretch comes only then */
+	SHUT_BY_US,
+	EXITED_BY_US,
+	ENDINGS,
+	LEFT_ALONE = ENDINGS /* it comes never, nor anything else */
+};
+
+#define QUEUED 150000
+
+struct awaited {
+	volatile int expected;
+	enum ending how;
+	int port;
+};
+
+static void announce_and_end(void *argument)
+{
+	struct awaited *a = argument;
+	const struct linger now = {.l_onoff = 1, .l_linger = 0};
+	const int small = 4096;
+	int listener, main, fd;
+	struct sockaddr_storage to;
+	socklen_t size = sizeof(to);
+	struct wire_stretch stretch;
+	struct wire_far w;
+	static char bytes[QUEUED + 1], want[QUEUED];
+
+	go_there();
+	listener = raw_listen(AF_INET, 2, PORT);
+	MUST(syscall(SYS_setsockopt, listener, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)));
+	main = raw_accept(listener);
+	MUST(syscall(SYS_getpeername, main, &to, &size));
+	for (int i = 0; (fd = raw_connect(&to)) < 0; i++) {
+		CHECK(i < 1000);
+		kit_sleep_ms(1);
+	}
+	CHECK_EQ(hear(fd, &w), WIRE_FAR_HELLO);
+	send_some(main, 0, 1000);
+	random_bytes(&stretch, sizeof(stretch));
+	CHECK_EQ(announce(fd, 1000, stretch.nonce, &w), WIRE_FAR_EXPECTED);
+	a->expected = 1;
+	kit_sleep_ms(300);
+	if (a->how == RESET_BY_IT) {
+		MUST(syscall(SYS_setsockopt, main, SOL_SOCKET, SO_LINGER, &now, sizeof(now)));
+		syscall(SYS_close, main);
+		return;
+	}
+	raw_put(main, &stretch, sizeof(stretch));
+	CHECK_EQ(raw_get(main, bytes, QUEUED + 1), QUEUED);
+	kit_pattern(want, QUEUED, 2, 0);
+	CHECK(memcmp(bytes, want, QUEUED) == 0);
+}
+
+static void end_while_awaited(void *argument)
+{
+	struct awaited *a = argument;
+	int fd = far_connect(AF_INET, 2, 4);
+	char byte;
+
+	kit_recv_pattern(fd, 1000, 1, 0);
+	while (!a->expected)
+		kit_sleep_ms(1);
+	if (a->how == RESET_BY_IT) {
+		kit_sleep_ms(500);
+		CHECK_FAILS(rrecv(fd, &byte, 1, 0), ECONNRESET);
+		CHECK_EQ(rrecv(fd, &byte, 1, 0), 0);
+	} else {
+		/* More than the other end takes. */
+		kit_set_option(fd, SOL_SOCKET, SO_SNDBUF, 212992);
+		kit_send_pattern(fd, QUEUED, 2, 0);
+	}
+	if (a->how == SHUT_BY_US)
+		MUST(rshutdown(fd, SHUT_RDWR));
+	if (a->how == EXITED_BY_US)
+		exit(0);
+	MUST(rclose(fd));
+}
+
+static void check_ending(enum ending how)
+{
+	struct awaited *a = shared_new(sizeof(*a));
+	pid_t there, here;
+
+	a->how = how;
+	there = kit_fork(announce_and_end, a);
+	here = kit_fork(end_while_awaited, a);
+	CHECK_EXITS(here, 0);
+	CHECK_EXITS(there, 0);
+}
+
+CASE(reset_while_awaited)
+{
+	hosts_make();
+	check_ending(RESET_BY_IT);
+}
+
+CASE(ends_before_it_comes)
+{
+	hosts_make();
+	for (enum ending how = CLOSED_BY_US; how < ENDINGS; how++) {
+		kit_note("ending %d", (int)how);
+		check_ending(how);
+	}
+}
+
+/* --- a beginning that may be a stretch's, and no more --- */
+
+static void announce_and_begin(void *argument)
+{
+	struct awaited *a = argument;
+	int listener, main, fd;
+	struct sockaddr_storage to;
+	socklen_t size = sizeof(to);
+	struct wire_stretch stretch;
+	struct wire_far w;
+	char byte;
+
+	go_there();
+	listener = raw_listen(AF_INET, 2, PORT);
+	main = raw_accept(listener);
+	MUST(syscall(SYS_getpeername, main, &to, &size));
+	for (int i = 0; (fd = raw_connect(&to)) < 0; i++) {
+		CHECK(i < 1000);
+		kit_sleep_ms(1);
+	}
+	CHECK_EQ(hear(fd, &w), WIRE_FAR_HELLO);
+	random_bytes(&stretch, sizeof(stretch));
+	CHECK_EQ(announce(fd, 0, stretch.nonce, &w), WIRE_FAR_EXPECTED);
+	if (a->how == LEFT_ALONE) {
+		syscall(SYS_close, fd);
+		a->expected = 1;
+		kit_sleep_ms(2500);
+		raw_put(main, "p", 1);
+		raw_get(main, &byte, 1);
+		return;
+	}
+	raw_put(main, &stretch, 3);
+	kit_sleep_ms(50);
+	a->expected = 1;
+	kit_sleep_ms(1500);
+	raw_put(main, (char *)&stretch + 3, sizeof(stretch) - 3);
+	raw_put(main, "p", 1);
+	raw_get(main, &byte, 1);
+}
+
+static int64_t cpu_us(const struct rusage *usage)
+{
+	return (usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * (int64_t)1000000 + usage->ru_utime.tv_usec +
+	       usage->ru_stime.tv_usec;
+}
+
+CASE(half_a_stretch_costs_little)
+{
+	struct awaited *a = shared_new(sizeof(*a));
+	struct pollfd entry = {.events = POLLIN};
+	struct rusage before, after;
+	pid_t pid;
+	int fd;
+
+	hosts_make();
+	pid = kit_fork(announce_and_begin, a);
+	fd = entry.fd = far_connect(AF_INET, 2, 4);
+	CHECK_EQ(rpoll(&entry, 1, 0), 0);
+	CHECK_FAILS(rrecv(fd, &before, 1, MSG_DONTWAIT), EAGAIN);
+	while (!a->expected) {
+		CHECK_EQ(rpoll(&entry, 1, 0), 0);
+		kit_sleep_ms(1);
+	}
+	MUST(getrusage(RUSAGE_SELF, &before));
+	CHECK_EQ(rpoll(&entry, 1, 1000), 0);
+	MUST(getrusage(RUSAGE_SELF, &after));
+	CHECK(cpu_us(&after) - cpu_us(&before) < 150000);
+	CHECK_GETS(fd, "p");
+	MUST(rclose(fd));
+	CHECK_EXITS(pid, 0);
+}
+
+CASE(left_alone_it_costs_little)
+{
+	struct awaited *a = shared_new(sizeof(*a));
+	struct pollfd entry = {.events = POLLIN};
+	struct rusage before, after;
+	pid_t pid;
+	int fd;
+
+	hosts_make();
+	a->how = LEFT_ALONE;
+	pid = kit_fork(announce_and_begin, a);
+	fd = entry.fd = far_connect(AF_INET, 2, 4);
+	CHECK_EQ(rpoll(&entry, 1, 0), 0);
+	while (!a->expected)
+		kit_sleep_ms(1);
+	MUST(getrusage(RUSAGE_SELF, &before));
+	kit_sleep_ms(2000);
+	MUST(getrusage(RUSAGE_SELF, &after));
+	CHECK(after.ru_nvcsw - before.ru_nvcsw < 40);
+	CHECK_GETS(fd, "p");
+	MUST(rclose(fd));
+	CHECK_EXITS(pid, 0);
+}
+
+/* --- answers that come slowly --- */
+
+static void answer_slowly(void *unused)
+{
+	struct sockaddr_storage to;
+	socklen_t size = sizeof(to);
+	static char bytes[WIRE_PLACE_MAX];
+	struct wire_answer answer;
+	struct wire_ask ask;
+	struct wire_far w;
+	int listener, main, fd, ways[2];
+
+	(void)unused;
+	go_there();
+	listener = raw_listen(AF_INET, 2, PORT);
+	main = raw_accept(listener);
+	MUST(syscall(SYS_getpeername, main, &to, &size));
+	for (int i = 0; (fd = raw_connect(&to)) < 0; i++) {
+		CHECK(i < 1000);
+		kit_sleep_ms(1);
+	}
+	CHECK_EQ(hear(fd, &w), WIRE_FAR_HELLO);
+	prove(main, fd, &to, 0, ways);
+	raw_put(main, "p", 1);
+	while (raw_get(ways[0], &ask, sizeof(ask)) == sizeof(ask)) {
+		CHECK_EQ(ask.what, WIRE_PLACE_READ);
+		answer = (struct wire_answer){.number = ask.number, .size = ask.size, .bytes = ask.size};
+		kit_pattern(bytes, ask.size, 3, ask.offset);
+		if (syscall(SYS_sendto, ways[0], &answer, sizeof(answer), MSG_NOSIGNAL, NULL, 0) < 0)
+			break;
+		for (size_t at = 0; at < ask.size; at += 2048) {
+			size_t left = ask.size - at;
+
+			if (syscall(SYS_sendto, ways[0], bytes + at, left < 2048 ? left : 2048, MSG_NOSIGNAL, NULL, 0) <
+			    0)
+				break;
+			kit_sleep_ms(2);
+		}
+	}
+}
+
+/* A placement that is not waited for takes many looks to read one of them. */
+CASE(slow_answers)
+{
+	static char bytes[3 * WIRE_PLACE_MAX];
+	struct pollfd entry = {.events = POLLPRI};
+	pid_t pid;
+	int fd;
+
+	hosts_make();
+	pid = kit_fork(answer_slowly, NULL);
+	fd = entry.fd = far_connect(AF_INET, 2, 3);
+	CHECK_GETS(fd, "p");
+	CHECK_EQ(rioread(fd, bytes, sizeof(bytes), 0, MSG_ZEROCOPY), sizeof(bytes));
+	CHECK_EQ(MUST(rpoll(&entry, 1, 10000)), 1);
+	CHECK_EQ(entry.revents, POLLERR);
+	CHECK_PATTERN(bytes, sizeof(bytes), 3, 0);
+	MUST(rclose(fd));
+	CHECK_EXITS(pid, 0);
+}
+
 /* --- they listen for an acceptor --- */
 
 enum host {
@@ -634,6 +902,52 @@ static void listens(int from, int end)
 		kit_note("listener %d", kind);
 		check_host((enum host)kind);
 	}
+}
+
+/* An urgent byte is in the stream, and in no receive: where a stretch lies behind it only one end can tell. */
+static void listen_for_announcement(void *unused)
+{
+	struct sockaddr_storage to = address_of(AF_INET, 1, PORT), mine = address_of(AF_INET, 2, 40000);
+	int main, listener, fd;
+	struct wire_far w;
+	char bytes[8];
+
+	(void)unused;
+	go_there();
+	main = raw_socket(AF_INET);
+	MUST(syscall(SYS_bind, main, &mine, kit_address_length(&mine)));
+	listener = raw_socket(AF_INET);
+	MUST(syscall(SYS_bind, listener, &mine, kit_address_length(&mine)));
+	MUST(syscall(SYS_connect, main, &to, kit_address_length(&to)));
+	MUST(syscall(SYS_listen, listener, 8));
+	fd = raw_accept(listener);
+	kit_sleep_ms(200);
+	w = word(WIRE_FAR_HELLO);
+	say(fd, &w);
+	CHECK_EQ(hear(fd, &w), 0);
+	CHECK_EQ(raw_get(main, bytes, 4), 4);
+	CHECK(memcmp(bytes, "abcd", 4) == 0);
+	raw_put(main, "p", 1);
+}
+
+CASE(urgent_bytes)
+{
+	static char mine[64];
+	int listener, fd;
+	pid_t pid;
+
+	hosts_make();
+	listener = far_listen(AF_INET, 1, 4);
+	pid = kit_fork(listen_for_announcement, NULL);
+	fd = (int)MUST(raccept(listener, NULL, NULL));
+	MUST(rclose(listener));
+	kit_put(fd, "ab", 2);
+	CHECK_EQ(rsend(fd, "u", 1, MSG_OOB), 1);
+	CHECK_FAILS(riomap(fd, mine, sizeof(mine), PROT_WRITE, 0, 0), EOPNOTSUPP);
+	kit_put(fd, "cd", 2);
+	CHECK_GETS(fd, "p");
+	MUST(rclose(fd));
+	CHECK_EXITS(pid, 0);
 }
 
 CASE(listeners)

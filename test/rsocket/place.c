@@ -506,3 +506,47 @@ CASE(many_connections)
 	for (int i = 0; i < PAIRS; i++)
 		pair_close(&pairs[i]);
 }
+
+/* --- a peer that is stopped: more questions than a socket holds, whose answers nobody waits for --- */
+
+static void map_and_wait(int fd, void *shared)
+{
+	MUST(riomap(fd, shared, MIB, PROT_READ | PROT_WRITE, 0, 0));
+	PUT(fd, "m");
+	CHECK_GETS(fd, "e");
+}
+
+static void *go_on(void *pid)
+{
+	kit_sleep_ms(100);
+	MUST(kill(*(pid_t *)pid, SIGCONT));
+	return NULL;
+}
+
+CASE(impatient)
+{
+	char *there, *bytes = buffer_new(MIB);
+	struct thread thread;
+	pid_t pid;
+	int fd;
+
+	forbid_copies();
+	there = shared_new(MIB);
+	pid = child_start(map_and_wait, there, &fd);
+	CHECK_GETS(fd, "m");
+	MUST(kill(pid, SIGSTOP));
+	kit_await_stopped(pid);
+	kit_set_timeout(fd, SO_RCVTIMEO, 1);
+	for (int i = 0; i < 600; i++)
+		CHECK_FAILS(rioread(fd, bytes, 65536, 0, 0), EAGAIN);
+	kit_set_timeout(fd, SO_RCVTIMEO, 0);
+	kit_pattern(there, MIB, 3, 0);
+	thread_start(&thread, go_on, &pid);
+	CHECK_EQ(rioread(fd, bytes, MIB, 0, 0), MIB);
+	CHECK_PATTERN(bytes, MIB, 3, 0);
+	thread_join(&thread);
+	PUT(fd, "e");
+	CHECK_EXITS(pid, 0);
+	MUST(rclose(fd));
+	free(bytes);
+}
