@@ -249,6 +249,21 @@ static void read_on_edges(enum party party, uint32_t flags)
 	MUST(close(watched.pair.b));
 }
 
+/* Whoever listens for urgent bytes is woken by all, and told again what else is ready. */
+CASE(edge_for_urgent_bytes_comes_with_any, tiny, tcp)
+{
+	struct watched watched = watch(EPOLLOUT | EPOLLPRI | EPOLLET);
+	struct epoll_event event;
+
+	CHECK_EQ(epoll_wait(watched.set, &event, 1, 1000), 1);
+	CHECK_EQ(epoll_wait(watched.set, &event, 1, 0), 0);
+	PUT(watched.pair.a, "x");
+	CHECK_EQ(epoll_wait(watched.set, &event, 1, 1000), 1);
+	CHECK_EQ(event.events, EPOLLOUT);
+	CHECK_EQ(epoll_wait(watched.set, &event, 1, 0), 0);
+	unwatch(&watched);
+}
+
 CASE(edge_reader_misses_nothing, tiny, tcp)
 {
 	read_on_edges(PARTY_PROCESS, EPOLLET);
