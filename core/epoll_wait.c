@@ -99,11 +99,13 @@ static uint32_t news_of(struct reg *r)
 	uint32_t lowat = load_relaxed(&c->shared->recv_lowat);
 	uint64_t tail = load_acquire(&conn_peer(c)->tail), changed = tail ^ r->seen_tail;
 	uint32_t calls = load_acquire(&c->shared->room_calls), news = 0;
+	/* Shut both ways it takes no more bytes, and wakes nobody for them. */
+	bool deaf = load_relaxed(&c->shared->shut_recv) && load_relaxed(&c->shared->shut_send);
 
 	if ((changed & TAIL_FLAGS) && !(r->ended & EPOLLHUP))
 		return ~0u;
 	/* Below the low-water mark the kernel wakes nobody. */
-	if ((changed & ~TAIL_FLAGS) && (lowat <= 1 || stream_readable(c) >= lowat))
+	if ((changed & ~TAIL_FLAGS) && !deaf && (lowat <= 1 || stream_readable(c) >= lowat))
 		news |= EPOLLIN | EPOLLRDNORM | EPOLLPRI | EPOLLRDBAND;
 	if (calls != r->seen_room && load_acquire(&conn_own(c)->want_space) != 1) {
 		r->seen_room = calls;
