@@ -135,6 +135,16 @@ static bool any_news(void)
 	return false;
 }
 
+/* Whether R's connection has news that neither a bit nor the kernel tells: what rings carry over a link that is not ours, or over none; of a set
+ * that another process made too, which may have heard it all. */
+static bool silent(const struct reg *r)
+{
+	enum stage recv = conn_recv_stage(r->conn);
+
+	return !link_is_ours(r->conn) && (conn_sends(r->conn) || recv == STAGE_MOVING || recv == STAGE_RING ||
+					  r->set->owner_pid != process_pid());
+}
+
 /* Bits into queues, those of other sets included: whoever takes a bit passes it on. */
 static void drain_links(struct epset *set)
 {
@@ -144,7 +154,7 @@ static void drain_links(struct epset *set)
 		if (link->owner_pid == me && link_has_news(link))
 			link_drain(link, mark_conn);
 	for (uint32_t i = 0; set->foreign && i < set->table_size; i++)
-		if (set->table[i] && set->table[i]->tagged && !link_is_ours(set->table[i]->conn))
+		if (set->table[i] && set->table[i]->tagged && silent(set->table[i]))
 			reg_queue(set->table[i]);
 }
 
