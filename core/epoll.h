@@ -28,6 +28,7 @@ bool epoll_convert(struct conn *c);
 void epoll_sync(struct conn *c);
 /* Something happened to C that no bit tells: its sets look; those on edges only if they watch for one of EVENTS. */
 #define EPOLL_MARK_ALL (~0u)
+#define EPOLL_MARK_DATA (EPOLLIN | EPOLLRDNORM | EPOLLPRI | EPOLLRDBAND) /* whom the kernel wakes when bytes come */
 void epoll_mark(struct conn *c, uint32_t events);
 /* Whoever watches C is told once more what it is ready for, on edges too: a call said EAGAIN for a reason of ours. */
 void epoll_again(struct conn *c);

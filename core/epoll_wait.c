@@ -106,7 +106,7 @@ static uint32_t news_of(struct reg *r)
 		return ~0u;
 	/* Below the low-water mark the kernel wakes nobody. */
 	if ((changed & ~TAIL_FLAGS) && !deaf && (lowat <= 1 || stream_readable(c) >= lowat))
-		news |= EPOLLIN | EPOLLRDNORM | EPOLLPRI | EPOLLRDBAND;
+		news |= EPOLL_MARK_DATA;
 	if (calls != r->seen_room && load_acquire(&conn_own(c)->want_space) != 1) {
 		r->seen_room = calls;
 		news |= EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND;

@@ -337,7 +337,7 @@ void stream_lowat_changed(struct conn *c)
 {
 	if (load_acquire(&c->attached) && (stream_readable(c) >= load_relaxed(&c->shared->recv_lowat) ||
 					   (load_acquire(&conn_peer(c)->tail) & TAIL_FIN)))
-		epoll_mark(c, EPOLLIN | EPOLLRDNORM);
+		epoll_mark(c, EPOLL_MARK_DATA);
 }
 
 /* Whether the SIZE bytes at its head are all that R will ever hold: the direction went back to TCP behind them. */

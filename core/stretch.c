@@ -236,7 +236,7 @@ static bool end(struct conn *c, struct stretch *s, enum stretch_state state)
 static void tell(struct conn *c)
 {
 	epoll_sync(c);
-	epoll_mark(c, EPOLLIN | EPOLLRDNORM | EPOLLRDHUP);
+	epoll_mark(c, EPOLL_MARK_DATA | EPOLLRDHUP);
 	thread_wake_waiters(c);
 	thread_wake_pollers();
 }
