@@ -320,10 +320,10 @@ static int ring(const uint64_t name[2])
 		/* The bell's queue is full (as good as rung), or our own socket's memory sits in queues that others do not
 		 * empty, or a stranger closed it: a socket of its own tells. */
 		fd = datagram_socket();
-		if (fd >= 0) {
-			n = kernel_sendto(fd, "", 1, flags, &un, size);
-			own_fd_close(fd);
-		}
+		if (fd < 0)
+			return 0;
+		n = kernel_sendto(fd, "", 1, flags, &un, size);
+		own_fd_close(fd);
 	}
 	return n == 1 || n == -EAGAIN ? 1 : n == -ECONNREFUSED || n == -EPROTOTYPE ? -1 : 0;
 }

@@ -44,15 +44,32 @@ uint64_t clock_realtime(void)
 	return clock_read(CLOCK_REALTIME);
 }
 
+/* The two clocks at one moment: of several looks the one that took least, as another one may have lasted for a scheduler's turn. */
+static void clocks_read(uint64_t *ns, uint64_t *ticks)
+{
+	uint64_t least = UINT64_MAX;
+
+	for (int i = 0; i < 5; i++) {
+		uint64_t before = clock_ticks(), now = clock_monotonic(), took = clock_ticks() - before;
+
+		if (took < least) {
+			least = took;
+			*ns = now;
+			*ticks = before + took / 2;
+		}
+	}
+}
+
 static void measure(void)
 {
-	uint64_t start_ns = clock_monotonic(), start = clock_ticks(), elapsed, cpus[128] = {0};
+	uint64_t start_ns = 0, start = 0, end_ns = 0, end = 0, cpus[128] = {0};
 
 	/* 50 us give the tick rate to about one percent, which is enough to bound a spin. */
+	clocks_read(&start_ns, &start);
 	do
-		elapsed = clock_monotonic() - start_ns;
-	while (elapsed < 50000);
-	clock_ticks_us = (clock_ticks() - start) * 1000 / elapsed;
+		clocks_read(&end_ns, &end);
+	while (end_ns - start_ns < 50000);
+	clock_ticks_us = (end - start) * 1000 / (end_ns - start_ns);
 	if (clock_ticks_us == 0)
 		clock_ticks_us = 1;
 	spin_cpus = sys_call3(SYS_sched_getaffinity, 0, sizeof cpus, cpus);
