@@ -42,6 +42,7 @@ stage_count() {
 		}' "$3" >>"$stages_tally"
 	# ctest: "12/80 Test  #5: NAME ....***Failed", also ***Timeout and ***Exception; ava: "  ✘ [fail]: FILE › TITLE ERROR"
 	sed 's/\x1b\[[0-9;]*m//g' "$3" | awk -v name="$1" -v status="$2" '
+		/\*\*\*Skipped/ { next }
 		/Test +#[0-9]+: .*\*\*\*[A-Z]/ { sub(/^.*Test +#[0-9]+: /, ""); sub(/ \.*\*\*\*.*/, ""); times[$0]++; next }
 		/✘ \[fail\]|✘ .*(timed out|exited)|needed a second attempt|uncaught exception|unhandled rejection/ { sub(/^ */, ""); times[$0]++ }
 		END { for (line in times) printf "%s: %s%s\n", name, line, (line ~ /attempt/ || times[line] > 1 || status != 0) ? "" : ": passed at its second attempt" }' >>"$stages_notes"
