@@ -31,10 +31,11 @@ static void fail(const char *what)
 int runner_init(struct runner *runner, const char *self, const char *library)
 {
 	struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
+	const char *guard = getenv("FUZZ_GUARD_S");
 
 	runner->self = self;
 	runner->library = library;
-	runner->guard_s = 5;
+	runner->guard_s = guard && atoi(guard) > 0 ? atoi(guard) : 5;
 	strcpy(runner->directory, "/tmp/fuzz-XXXXXX");
 	sigaction(SIGALRM, &action, NULL);
 	if (!mkdtemp(runner->directory)) {
