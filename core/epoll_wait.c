@@ -3,7 +3,6 @@
  * queued until they are found idle, edge-triggered ones leave at once and come back with the next bit. A wait costs what is
  * ready, never what is registered. All of it is under the readiness lock, which nobody holds while asleep. */
 #include "epoll_set.h"
-#include "errqueue.h"
 #include "fdtab.h"
 #include "kernel.h"
 #include "placement.h"

@@ -357,6 +357,23 @@ CASE(visitors_that_come_far)
 
 /* --- a connection that is handed on while its bytes are being looked at --- */
 
+/* Accepts the connection, *MAIN from *TO, and connects to where its other end listens beside it. */
+static int raw_meet(int listener, struct sockaddr_storage *to, int *main)
+{
+	socklen_t size = sizeof(*to);
+	struct wire_far w;
+	int fd;
+
+	*main = raw_accept(listener);
+	MUST(syscall(SYS_getpeername, *main, to, &size));
+	for (int i = 0; (fd = raw_connect(to)) < 0; i++) {
+		CHECK(i < 1000);
+		kit_sleep_ms(1);
+	}
+	CHECK_EQ(hear(fd, &w), WIRE_FAR_HELLO);
+	return fd;
+}
+
 struct handing {
 	volatile int expected;
 	bool writes;
@@ -365,22 +382,14 @@ struct handing {
 static void announce_and_wait(void *argument)
 {
 	struct handing *h = argument;
-	int listener, main, fd;
+	int main, fd;
 	struct sockaddr_storage to;
-	socklen_t size = sizeof(to);
 	struct wire_stretch stretch;
 	struct wire_far w;
 	char byte;
 
 	go_there();
-	listener = raw_listen(AF_INET, 2, PORT);
-	main = raw_accept(listener);
-	MUST(syscall(SYS_getpeername, main, &to, &size));
-	for (int i = 0; (fd = raw_connect(&to)) < 0; i++) {
-		CHECK(i < 1000);
-		kit_sleep_ms(1);
-	}
-	CHECK_EQ(hear(fd, &w), WIRE_FAR_HELLO);
+	fd = raw_meet(raw_listen(AF_INET, 2, PORT), &to, &main);
 	send_some(main, 0, 1000);
 	random_bytes(&stretch, sizeof(stretch));
 	CHECK_EQ(announce(fd, 1000, stretch.nonce, &w), WIRE_FAR_EXPECTED);
@@ -460,7 +469,6 @@ static void announce_and_end(void *argument)
 	const int small = 4096;
 	int listener, main, fd;
 	struct sockaddr_storage to;
-	socklen_t size = sizeof(to);
 	struct wire_stretch stretch;
 	struct wire_far w;
 	static char bytes[QUEUED + 1], want[QUEUED];
@@ -468,13 +476,7 @@ static void announce_and_end(void *argument)
 	go_there();
 	listener = raw_listen(AF_INET, 2, PORT);
 	MUST(syscall(SYS_setsockopt, listener, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)));
-	main = raw_accept(listener);
-	MUST(syscall(SYS_getpeername, main, &to, &size));
-	for (int i = 0; (fd = raw_connect(&to)) < 0; i++) {
-		CHECK(i < 1000);
-		kit_sleep_ms(1);
-	}
-	CHECK_EQ(hear(fd, &w), WIRE_FAR_HELLO);
+	fd = raw_meet(listener, &to, &main);
 	send_some(main, 0, 1000);
 	random_bytes(&stretch, sizeof(stretch));
 	CHECK_EQ(announce(fd, 1000, stretch.nonce, &w), WIRE_FAR_EXPECTED);
@@ -548,22 +550,14 @@ CASE(ends_before_it_comes)
 static void announce_and_begin(void *argument)
 {
 	struct awaited *a = argument;
-	int listener, main, fd;
+	int main, fd;
 	struct sockaddr_storage to;
-	socklen_t size = sizeof(to);
 	struct wire_stretch stretch;
 	struct wire_far w;
 	char byte;
 
 	go_there();
-	listener = raw_listen(AF_INET, 2, PORT);
-	main = raw_accept(listener);
-	MUST(syscall(SYS_getpeername, main, &to, &size));
-	for (int i = 0; (fd = raw_connect(&to)) < 0; i++) {
-		CHECK(i < 1000);
-		kit_sleep_ms(1);
-	}
-	CHECK_EQ(hear(fd, &w), WIRE_FAR_HELLO);
+	fd = raw_meet(raw_listen(AF_INET, 2, PORT), &to, &main);
 	random_bytes(&stretch, sizeof(stretch));
 	CHECK_EQ(announce(fd, 0, stretch.nonce, &w), WIRE_FAR_EXPECTED);
 	if (a->how == LEFT_ALONE) {
@@ -644,23 +638,14 @@ CASE(left_alone_it_costs_little)
 static void answer_slowly(void *unused)
 {
 	struct sockaddr_storage to;
-	socklen_t size = sizeof(to);
 	static char bytes[WIRE_PLACE_MAX];
 	struct wire_answer answer;
 	struct wire_ask ask;
-	struct wire_far w;
-	int listener, main, fd, ways[2];
+	int main, fd, ways[2];
 
 	(void)unused;
 	go_there();
-	listener = raw_listen(AF_INET, 2, PORT);
-	main = raw_accept(listener);
-	MUST(syscall(SYS_getpeername, main, &to, &size));
-	for (int i = 0; (fd = raw_connect(&to)) < 0; i++) {
-		CHECK(i < 1000);
-		kit_sleep_ms(1);
-	}
-	CHECK_EQ(hear(fd, &w), WIRE_FAR_HELLO);
+	fd = raw_meet(raw_listen(AF_INET, 2, PORT), &to, &main);
 	prove(main, fd, &to, 0, ways);
 	raw_put(main, "p", 1);
 	while (raw_get(ways[0], &ask, sizeof(ask)) == sizeof(ask)) {
